@@ -1,0 +1,1 @@
+//! Ingest, pipeline, correlation, routing, dispatch, retry and circuit.

@@ -1,0 +1,319 @@
+//! The state of one problem at its source, and how a signal changes it.
+//!
+//! [`fold`] is the whole answer to signals that come twice, late, out of order or without their beginning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{AlertId, IncidentId, IntegrationId},
+    signal::{Severity, Signal, SignalStatus},
+    time::Timestamp,
+};
+
+/// Where an alert stands at its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertStatus {
+    /// The problem exists.
+    Firing,
+    /// It exists and somebody at the source has it.
+    Acknowledged,
+    /// It is over.
+    Resolved,
+}
+
+impl AlertStatus {
+    /// The word in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// The state of one problem at its source, keyed by (integration, fingerprint). It runs in cycles from firing to resolved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Alert {
+    /// Names it.
+    pub id: AlertId,
+    /// Where its signals come from.
+    pub integration_id: IntegrationId,
+    /// What the source calls it.
+    pub fingerprint: String,
+    /// How often it has begun to fire.
+    pub cycle: u32,
+    /// Where it stands.
+    pub status: AlertStatus,
+    /// The severity it has now: the source's, or its integration's default.
+    pub severity: Severity,
+    /// The incident of its present cycle; none when it was only ever heard of as resolved.
+    pub incident_id: Option<IncidentId>,
+    /// Its signals laid over one another.
+    pub signal: Signal,
+    /// Signals folded into it, the repeated and the late ones included.
+    pub signals: u64,
+    /// When it was first heard of here.
+    pub first_seen_at: Timestamp,
+    /// When it was last heard of here.
+    pub last_seen_at: Timestamp,
+}
+
+/// What a signal meant for its alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A cycle began.
+    Opened,
+    /// A cycle is known only now, and is over already: its resolution came before its beginning.
+    OpenedLate,
+    /// The cycle goes on, and something that matters to people changed.
+    Updated,
+    /// Somebody at the source has it.
+    Acknowledged,
+    /// Nobody at the source has it any more.
+    Unacknowledged,
+    /// The cycle is over.
+    Resolved,
+    /// It is over, and its beginning was never heard of. Kept, so that a late beginning is known to be late.
+    ResolvedUnknown,
+    /// Nothing that was not known.
+    Repeated,
+    /// It tells of a time before what is already known.
+    Stale,
+}
+
+/// Lays `signal` over what is known of its alert. `make_id` is called when there is nothing yet.
+pub fn fold(
+    current: Option<Alert>,
+    signal: Signal,
+    integration_id: IntegrationId,
+    default_severity: Severity,
+    received_at: Timestamp,
+    make_id: impl FnOnce() -> AlertId,
+) -> (Alert, Meaning) {
+    let Some(alert) = current else {
+        let resolved = signal.status == SignalStatus::Resolved;
+        let alert = Alert {
+            id: make_id(),
+            integration_id,
+            fingerprint: signal.fingerprint.clone(),
+            cycle: 1,
+            status: status_of(signal.status, AlertStatus::Firing),
+            severity: signal.severity.unwrap_or(default_severity),
+            incident_id: None,
+            signal,
+            signals: 1,
+            first_seen_at: received_at,
+            last_seen_at: received_at,
+        };
+        return (alert, if resolved { Meaning::ResolvedUnknown } else { Meaning::Opened });
+    };
+    fold_known(alert, signal, received_at)
+}
+
+fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Alert, Meaning) {
+    alert.signals += 1;
+    alert.last_seen_at = alert.last_seen_at.max(received_at);
+    let resolving = signal.status == SignalStatus::Resolved;
+    let stale = is_before(signal.observed_at, alert.signal.observed_at);
+    if alert.status == AlertStatus::Resolved {
+        return if resolving {
+            fold_resolved_again(alert, signal, stale)
+        } else if stale
+            || is_before(signal.started_at, alert.signal.ended_at)
+            || signal.status == SignalStatus::Updated
+        {
+            fold_late_beginning(alert, signal)
+        } else {
+            (begin_cycle(alert, signal), Meaning::Opened)
+        };
+    }
+    if stale || (resolving && is_before(signal.ended_at, alert.signal.started_at)) {
+        return (alert, Meaning::Stale);
+    }
+    let meaning = meaning_while_unresolved(&alert, &signal);
+    alert.status = status_of(signal.status, alert.status);
+    alert.severity = signal.severity.unwrap_or(alert.severity);
+    alert.signal = signal.over(alert.signal);
+    (alert, meaning)
+}
+
+/// Resolved, and told so again: by a repeat, or for a later cycle whose beginning was never heard.
+fn fold_resolved_again(mut alert: Alert, signal: Signal, stale: bool) -> (Alert, Meaning) {
+    if !stale && is_before(alert.signal.ended_at, signal.started_at) {
+        alert.cycle += 1;
+        alert.incident_id = None;
+        alert.severity = signal.severity.unwrap_or(alert.severity);
+        alert.signal = signal.over(alert.signal);
+        return (alert, Meaning::ResolvedUnknown);
+    }
+    (alert, if stale { Meaning::Stale } else { Meaning::Repeated })
+}
+
+/// The beginning, or the middle, of a cycle that is known to be over.
+fn fold_late_beginning(mut alert: Alert, signal: Signal) -> (Alert, Meaning) {
+    if alert.incident_id.is_some() {
+        return (alert, Meaning::Stale);
+    }
+    alert.severity = signal.severity.unwrap_or(alert.severity);
+    let end = std::mem::take(&mut alert.signal);
+    alert.signal = end.over(signal);
+    (alert, Meaning::OpenedLate)
+}
+
+fn begin_cycle(mut alert: Alert, signal: Signal) -> Alert {
+    alert.cycle += 1;
+    alert.incident_id = None;
+    alert.status = status_of(signal.status, AlertStatus::Firing);
+    alert.severity = signal.severity.unwrap_or(alert.severity);
+    let mut earlier = std::mem::take(&mut alert.signal);
+    earlier.started_at = None;
+    alert.signal = signal.over(earlier);
+    alert
+}
+
+fn meaning_while_unresolved(alert: &Alert, signal: &Signal) -> Meaning {
+    let differs = |new: Option<Severity>| new.is_some_and(|severity| severity != alert.severity);
+    match signal.status {
+        SignalStatus::Resolved => Meaning::Resolved,
+        SignalStatus::Acknowledged if alert.status != AlertStatus::Acknowledged => Meaning::Acknowledged,
+        SignalStatus::Firing if alert.status == AlertStatus::Acknowledged => Meaning::Unacknowledged,
+        _ if differs(signal.severity) => Meaning::Updated,
+        _ if !signal.title.is_empty() && signal.title != alert.signal.title => Meaning::Updated,
+        _ if signal.correlations.len() > alert.signal.correlations.len() => Meaning::Updated,
+        _ if signal.related.len() > alert.signal.related.len() => Meaning::Updated,
+        _ if signal.status == SignalStatus::Updated => Meaning::Updated,
+        _ => Meaning::Repeated,
+    }
+}
+
+const fn status_of(signal: SignalStatus, before: AlertStatus) -> AlertStatus {
+    match signal {
+        SignalStatus::Firing => AlertStatus::Firing,
+        SignalStatus::Acknowledged => AlertStatus::Acknowledged,
+        SignalStatus::Updated => before,
+        SignalStatus::Resolved => AlertStatus::Resolved,
+    }
+}
+
+fn is_before(earlier: Option<Timestamp>, later: Option<Timestamp>) -> bool {
+    matches!((earlier, later), (Some(earlier), Some(later)) if earlier < later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(
+        status: SignalStatus,
+        started: Option<i64>,
+        ended: Option<i64>,
+        observed: Option<i64>,
+    ) -> Signal {
+        Signal {
+            fingerprint: "f".into(),
+            status,
+            title: "CPU high".into(),
+            started_at: started.map(Timestamp::from_seconds),
+            ended_at: ended.map(Timestamp::from_seconds),
+            observed_at: observed.map(Timestamp::from_seconds),
+            ..Signal::default()
+        }
+    }
+
+    fn run(signals: Vec<Signal>) -> (Alert, Vec<Meaning>) {
+        let mut alert = None;
+        let mut meanings = Vec::new();
+        for signal in signals {
+            let (mut folded, meaning) = fold(
+                alert.take(),
+                signal,
+                IntegrationId::from_i64(1),
+                Severity::Medium,
+                Timestamp::from_seconds(1),
+                || AlertId::from_i64(7),
+            );
+            if matches!(meaning, Meaning::Opened | Meaning::OpenedLate) {
+                folded.incident_id = Some(IncidentId::from_i64(9));
+            }
+            meanings.push(meaning);
+            alert = Some(folded);
+        }
+        (alert.unwrap(), meanings)
+    }
+
+    use Meaning as M;
+    use SignalStatus as S;
+
+    #[test]
+    fn fires_repeats_resolves_and_begins_a_new_cycle() {
+        let (alert, meanings) = run(vec![
+            signal(S::Firing, Some(10), None, None),
+            signal(S::Firing, Some(10), None, None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Firing, Some(30), None, None),
+        ]);
+        assert_eq!(meanings, [M::Opened, M::Repeated, M::Resolved, M::Repeated, M::Opened]);
+        assert_eq!((alert.cycle, alert.signals, alert.status), (2, 5, AlertStatus::Firing));
+        assert_eq!(alert.signal.started_at, Some(Timestamp::from_seconds(30)));
+    }
+
+    #[test]
+    fn a_late_firing_does_not_wake_a_resolved_alert() {
+        let (alert, meanings) = run(vec![
+            signal(S::Firing, Some(10), None, None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Firing, Some(10), None, None),
+        ]);
+        assert_eq!(meanings.last(), Some(&M::Stale));
+        assert_eq!(alert.status, AlertStatus::Resolved);
+    }
+
+    #[test]
+    fn a_resolution_that_comes_first_is_kept_and_meets_its_beginning() {
+        let (alert, meanings) =
+            run(vec![signal(S::Resolved, Some(10), Some(20), None), signal(S::Firing, Some(10), None, None)]);
+        assert_eq!(meanings, [M::ResolvedUnknown, M::OpenedLate]);
+        assert_eq!(alert.status, AlertStatus::Resolved);
+        assert_eq!(alert.signal.ended_at, Some(Timestamp::from_seconds(20)));
+    }
+
+    #[test]
+    fn observation_times_tell_stale_from_new() {
+        let (alert, meanings) = run(vec![
+            signal(S::Acknowledged, None, None, Some(30)),
+            signal(S::Firing, None, None, Some(10)),
+            signal(S::Resolved, None, None, Some(20)),
+            signal(S::Resolved, None, Some(40), Some(40)),
+            signal(S::Firing, None, None, Some(35)),
+            signal(S::Firing, None, None, Some(50)),
+        ]);
+        assert_eq!(meanings, [M::Opened, M::Stale, M::Stale, M::Resolved, M::Stale, M::Opened]);
+        assert_eq!(alert.cycle, 2);
+    }
+
+    #[test]
+    fn an_old_resolution_does_not_end_a_new_cycle() {
+        let (_, meanings) = run(vec![
+            signal(S::Firing, Some(10), None, None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Firing, Some(30), None, None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Resolved, Some(30), Some(40), None),
+        ]);
+        assert_eq!(meanings, [M::Opened, M::Resolved, M::Opened, M::Stale, M::Resolved]);
+    }
+
+    #[test]
+    fn a_source_without_times_begins_anew_whenever_it_fires() {
+        let (alert, meanings) = run(vec![
+            signal(S::Firing, None, None, None),
+            signal(S::Resolved, None, None, None),
+            signal(S::Firing, None, None, None),
+        ]);
+        assert_eq!(meanings, [M::Opened, M::Resolved, M::Opened]);
+        assert_eq!(alert.cycle, 2);
+    }
+}

@@ -1,0 +1,35 @@
+//! Every bound in one place, each with its unit in its name and why it is what it is.
+
+/// Largest accepted request body. Vendors stay far below: PagerDuty stops at 256 KiB, Alertmanager groups rarely pass it.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most headers kept of one request.
+pub const HEADERS_MAX: usize = 100;
+/// Longest header value kept.
+pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Deepest JSON accepted; serde_json's own limit is 128.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Most signals taken from one receipt.
+pub const SIGNALS_PER_RECEIPT_MAX: usize = 10_000;
+/// Longest fingerprint, grouping key, label name or label value kept as it is; longer ones are cut.
+pub const KEY_BYTES_MAX: usize = 2 * 1024;
+/// Longest title kept.
+pub const TITLE_BYTES_MAX: usize = 1024;
+/// Longest description kept.
+pub const DESCRIPTION_BYTES_MAX: usize = 32 * 1024;
+/// Most labels or annotations kept of one signal.
+pub const LABELS_MAX: usize = 256;
+/// Longest correlation id (`X-Request-ID`) taken over from a caller.
+pub const CORRELATION_ID_BYTES_MAX: usize = 128;
+/// Most active secrets of one integration or destination.
+pub const SECRETS_MAX: usize = 8;
+/// Rejected receipts kept for each integration; the oldest go first.
+pub const QUARANTINE_PER_INTEGRATION_MAX: u32 = 1_000;
+/// Rejected receipts written each second for each integration. What comes beyond is counted, answered, and not kept:
+/// a flood of forged calls must not fill the disk.
+pub const QUARANTINE_WRITES_PER_SECOND_MAX: u32 = 50;
+/// Most of a receiver's answer that is read and kept.
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+/// Largest page of a list.
+pub const PAGE_MAX: u32 = 200;
+/// Page size when none is asked for.
+pub const PAGE_DEFAULT: u32 = 50;

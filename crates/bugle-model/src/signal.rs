@@ -1,0 +1,343 @@
+//! What one receipt says about one alert, in Bugle's own words, with the vendor's words beside them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    incident::{DeclaredSeverity, IncidentStatus, Ticket},
+    limits,
+    time::Timestamp,
+};
+
+/// Label or annotation names and values, sorted by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// How bad it is. Ordered: `Critical` is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing; nobody is woken.
+    Info,
+    /// Can wait for the week.
+    Low,
+    /// Can wait for the morning. Also what a source that says nothing means, unless its integration says otherwise.
+    #[default]
+    Medium,
+    /// Soon critical, or critical for some.
+    High,
+    /// Wake someone.
+    Critical,
+}
+
+impl Severity {
+    /// All, worst first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
+
+    /// The word in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
+    }
+
+    /// The words that monitoring people use for a severity, whatever their case; `None` for any other.
+    pub fn from_common_word(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "critical" | "crit" | "page" | "fatal" | "emergency" | "disaster" | "p1" | "sev1" | "sev-1" => {
+                Some(Self::Critical)
+            }
+            "high" | "error" | "err" | "major" | "p2" | "sev2" | "sev-2" => Some(Self::High),
+            "medium" | "moderate" | "warning" | "warn" | "average" | "p3" | "sev3" | "sev-3" => {
+                Some(Self::Medium)
+            }
+            "low" | "minor" | "p4" | "sev4" | "sev-4" => Some(Self::Low),
+            "info" | "informational" | "information" | "notice" | "none" | "debug" | "ok" | "p5" | "sev5" => {
+                Some(Self::Info)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the source says of the alert's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalStatus {
+    /// The problem exists.
+    #[default]
+    Firing,
+    /// The problem exists and somebody at the source said they have it.
+    Acknowledged,
+    /// Something about it changed; whether it fires is as it was.
+    Updated,
+    /// The problem is over.
+    Resolved,
+}
+
+/// A field that a source may leave out, clear, or set: absent, `null` and a value are three things.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Patch<T> {
+    /// Not mentioned.
+    #[default]
+    Unchanged,
+    /// Said to be none.
+    Cleared,
+    /// Said to be this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Whether the source did not mention it.
+    pub fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Unchanged)
+    }
+}
+
+/// What the alert is about, where the source knows (a table, a host, a monitor).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Entity {
+    /// `table`, `host`, `service`, ... in the vendor's word.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its short name.
+    pub name: String,
+    /// Its full path, such as `DB.SCHEMA.table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// A page to open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// What the page is: `alert`, `runbook`, `dashboard`, `graph`, `silence`, `snapshot`, ...
+    pub label: String,
+    /// Its address, http or https.
+    pub url: String,
+}
+
+/// A number that was measured, and what it was compared with. Numbers keep their exact text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The metric's name.
+    pub metric: String,
+    /// What it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// How it was compared, in the vendor's word: `>`, `GT`, `above`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// What it was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<String>,
+    /// What was expected, where the source learns that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The group the measurement belongs to (`customer_id=1`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub group: Labels,
+}
+
+/// Another metric that moved together with this one. Numbers keep their exact text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correlation {
+    /// The other metric.
+    pub metric: String,
+    /// How strongly, -1 to 1.
+    pub coefficient: String,
+    /// By how many samples it is shifted.
+    pub shifted: String,
+    /// How strongly once shifted.
+    pub shifted_coefficient: String,
+}
+
+/// Another anomaly or match that the source thinks belongs to this one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Related {
+    /// The source's id of it; always text.
+    pub id: String,
+    /// `anomaly` or `match`, or the vendor's word.
+    pub kind: String,
+    /// Its metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// When it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+    /// What else the source said of it, as text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: Labels,
+}
+
+/// What the source says of the alert's handling on its own side.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceFacts {
+    /// Who has it at the source.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub owner: Patch<String>,
+    /// Tickets opened for it at the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<Ticket>,
+    /// The status that a person set at the source; `Cleared` means no status.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub feedback: Patch<IncidentStatus>,
+    /// The incident severity that a person declared at the source.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub declared_severity: Patch<DeclaredSeverity>,
+    /// Something a person wrote at the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// What one receipt says about one alert.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Signal {
+    /// Names the alert within its integration, the same from its first signal to its last.
+    pub fingerprint: String,
+    /// The normalised status.
+    pub status: SignalStatus,
+    /// The vendor's own word for it, verbatim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_text: Option<String>,
+    /// The normalised severity; `None` where the source did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The vendor's own word for it, verbatim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity_text: Option<String>,
+    /// One line for a person.
+    pub title: String,
+    /// More lines for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What identifies it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: Labels,
+    /// What explains it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Labels,
+    /// What it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<Entity>,
+    /// The service it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The host it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Pages to open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// When this episode began, by the source's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When this episode ended, by the source's clock. Only with `Resolved`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When the source saw what this signal says. Tells late signals from new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// What was measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub measurements: Vec<Measurement>,
+    /// What moved together with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub correlations: Vec<Correlation>,
+    /// What else the source thinks belongs to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
+    /// Alerts of one integration with the same key are handled as one incident; `None` means the fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grouping_key: Option<String>,
+    /// What happened to it at the source.
+    pub source: SourceFacts,
+    /// What the vendor sent for this alert, as it was sent: unknown fields and exact numbers included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Box<RawValue>>,
+}
+
+impl Signal {
+    /// Cuts every text to its limit and drops links that are not http or https, so that nothing a sender writes can
+    /// grow a row without bound or become a script in a page. A cut fingerprint keeps a hash-free prefix plus its length,
+    /// so two long keys that differ only far out are told apart by the platforms, not here.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        cut(&mut self.title, limits::TITLE_BYTES_MAX);
+        if let Some(text) = &mut self.description {
+            cut(text, limits::DESCRIPTION_BYTES_MAX);
+        }
+        for text in [&mut self.service, &mut self.host, &mut self.status_text, &mut self.severity_text]
+            .into_iter()
+            .flatten()
+        {
+            cut(text, limits::KEY_BYTES_MAX);
+        }
+        self.labels = bounded_labels(self.labels);
+        self.annotations = bounded_labels(self.annotations);
+        self.links.retain(|link| link.url.starts_with("https://") || link.url.starts_with("http://"));
+        self.links.truncate(limits::LABELS_MAX);
+        self
+    }
+
+    /// This signal laid over an earlier one of the same alert: what it does not say stays as it was said before.
+    #[must_use]
+    pub fn over(self, earlier: Self) -> Self {
+        Self {
+            fingerprint: self.fingerprint,
+            status: self.status,
+            status_text: self.status_text.or(earlier.status_text),
+            severity: self.severity.or(earlier.severity),
+            severity_text: self.severity_text.or(earlier.severity_text),
+            title: if self.title.is_empty() { earlier.title } else { self.title },
+            description: self.description.or(earlier.description),
+            labels: if self.labels.is_empty() { earlier.labels } else { self.labels },
+            annotations: if self.annotations.is_empty() { earlier.annotations } else { self.annotations },
+            entity: self.entity.or(earlier.entity),
+            service: self.service.or(earlier.service),
+            host: self.host.or(earlier.host),
+            links: if self.links.is_empty() { earlier.links } else { self.links },
+            started_at: self.started_at.or(earlier.started_at),
+            ended_at: self.ended_at,
+            observed_at: self.observed_at.max(earlier.observed_at),
+            measurements: if self.measurements.is_empty() { earlier.measurements } else { self.measurements },
+            correlations: if self.correlations.is_empty() { earlier.correlations } else { self.correlations },
+            related: if self.related.is_empty() { earlier.related } else { self.related },
+            grouping_key: self.grouping_key.or(earlier.grouping_key),
+            source: self.source,
+            raw: self.raw.or(earlier.raw),
+        }
+    }
+}
+
+fn bounded_labels(labels: Labels) -> Labels {
+    labels
+        .into_iter()
+        .take(limits::LABELS_MAX)
+        .map(|(mut name, mut value)| {
+            cut(&mut name, limits::KEY_BYTES_MAX);
+            cut(&mut value, limits::DESCRIPTION_BYTES_MAX);
+            (name, value)
+        })
+        .collect()
+}
+
+/// Cuts `text` to at most `bytes_max` bytes on a character's edge and marks the cut with an ellipsis.
+pub fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8())));
+        text.push('…');
+    }
+}

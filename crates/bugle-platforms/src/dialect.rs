@@ -1,0 +1,112 @@
+//! What a receiver that we call must offer: how events are written for it, and what its answers mean.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bugle_model::{Event, Timestamp, Verdict, delivery::Reason};
+use serde_json::{Map, Value};
+
+use crate::{scheme::Scheme, source::Setting};
+
+mod standard_webhooks;
+mod template;
+
+pub use standard_webhooks::StandardWebhooks;
+pub use template::Template;
+
+/// What is to be told: an event, with the incident and the alert as they were then.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice<'a> {
+    /// The event, which holds its snapshots.
+    pub event: &'a Event,
+    /// Where a person sees the incident in Bugle, when a public URL is configured.
+    pub incident_url: Option<&'a str>,
+}
+
+/// How a destination wants it told.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes<'a> {
+    /// The body it wants, for dialect `template`.
+    pub template: Option<&'a Value>,
+    /// Headers it wants; values may hold placeholders.
+    pub headers: &'a BTreeMap<String, String>,
+    /// The dialect's settings.
+    pub settings: &'a Map<String, Value>,
+    /// The newest active secret, for `{{api_token}}`.
+    pub secret: Option<&'a str>,
+}
+
+/// A request ready to be signed and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outbound {
+    /// Headers, lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// Values that must be redacted wherever the request is shown.
+    pub secret_headers: Vec<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The event could not be written for this receiver: the destination's configuration must be mended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RenderError(pub String);
+
+/// An answer, as a dialect judges it.
+#[derive(Debug, Clone, Copy)]
+pub struct Response<'a> {
+    /// The status.
+    pub status: u16,
+    /// What `Retry-After` asked for.
+    pub retry_after: Option<Duration>,
+    /// The body's beginning.
+    pub body: &'a [u8],
+}
+
+/// How events are written for a kind of receiver.
+pub trait Dialect: Send + Sync {
+    /// Its name in the API.
+    fn slug(&self) -> &'static str;
+
+    /// Its name for people.
+    fn title(&self) -> &'static str;
+
+    /// The settings it knows.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// Whether a destination configured like this can be served; the message says what to change.
+    fn check(&self, wishes: &Wishes<'_>) -> Result<(), String>;
+
+    /// Writes the event. `None` when this dialect has no word for it.
+    fn render(&self, notice: &Notice<'_>, wishes: &Wishes<'_>) -> Result<Option<Outbound>, RenderError>;
+
+    /// How the request is signed, where there is a secret.
+    fn scheme(&self, settings: &Map<String, Value>) -> Option<Scheme>;
+
+    /// What the receiver's answer means.
+    fn classify(&self, response: &Response<'_>) -> Verdict {
+        classify_by_status(response)
+    }
+}
+
+/// What the Standard Webhooks specification asks of a sender, which fits every receiver that says nothing else:
+/// 2xx is delivered, 410 disables, 429/502/504 (and 503 with `Retry-After`) throttle, the rest is tried again.
+/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+pub fn classify_by_status(response: &Response<'_>) -> Verdict {
+    let throttle = matches!(response.status, 429 | 502 | 504) || (response.status == 503 && response.retry_after.is_some());
+    match response.status {
+        200..=299 => Verdict::Delivered,
+        410 => Verdict::Gone,
+        status => Verdict::Retry { reason: Reason::Status(status), after: response.retry_after, throttle },
+    }
+}
+
+/// What a signature is made over, beside the body.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The idempotency id, the same on every attempt.
+    pub id: &'a str,
+    /// When this attempt is made.
+    pub at: Timestamp,
+}

@@ -1,0 +1,19 @@
+//! One room for each platform: how its calls are proven and read, and how events are written for it.
+//!
+//! Everything here is pure: bytes in, values out. No I/O, no clock, no logging, and no platform knows another; what
+//! several share (Alertmanager's document, severity words) has a room of its own.
+//!
+//! - [`scheme`]: how a request is signed or authenticated, as data that both signs and verifies.
+//! - [`source`]: what a platform that calls us must offer.
+//! - [`dialect`]: what a receiver that we call must offer.
+//! - [`table`]: the sorted lists of both. A new platform is its room, its fixtures, and one line there.
+//! - [`json`]: the one JSON reader, bounded and with exact numbers.
+
+pub mod dialect;
+pub mod json;
+pub mod scheme;
+pub mod source;
+pub mod table;
+
+pub use dialect::{Dialect, Notice, Outbound, RenderError};
+pub use source::{DecodeError, Decoded, Inbound, Source};

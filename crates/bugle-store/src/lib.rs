@@ -1,0 +1,310 @@
+//! What Bugle needs of a database, as intentions. No SQL and no database here; both backends pass one suite.
+//!
+//! The two promises that everything rests on:
+//! - When [`Store::append`] returns, the receipt survives `kill -9` and loss of power.
+//! - [`Store::commit`] and [`Store::settle`] happen whole or not at all.
+
+use std::{error::Error, fmt};
+
+use async_trait::async_trait;
+use bugle_model::{
+    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, DeliveryState, Destination,
+    DestinationId, Event, EventId, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt,
+    ReceiptId, ReceiptState, Severity, Timestamp, Verification,
+};
+use serde::{Deserialize, Serialize};
+
+/// The database could not do it now. The cause stays as the source.
+#[derive(Debug)]
+pub struct StoreError {
+    doing: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// `doing` completes "could not ...".
+    pub fn new(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { doing, source: source.into() }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store could not {}", self.doing)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// Why a step was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else changed one of its incidents or opened one for the same grouping key: load again, decide again.
+    #[error("the incident was changed by somebody else at the same moment")]
+    Conflict,
+    /// The database could not do it now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of an appended receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// An earlier accepted receipt of the same integration with the same dedup key, if any. When the key is the
+    /// sender's own id, the new receipt was stored as [`ReceiptState::Duplicate`] and will not be processed.
+    pub duplicate_of: Option<ReceiptId>,
+}
+
+/// What one signal of a receipt did, kept with the receipt so that a person can see why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalOutcome {
+    /// The alert it was folded into.
+    pub alert_id: AlertId,
+    /// The incident it belongs to.
+    pub incident_id: Option<IncidentId>,
+    /// What it meant: `opened`, `repeated`, `stale`, ...
+    pub meaning: String,
+}
+
+/// Where a receipt stands after a step.
+#[derive(Debug, Clone)]
+pub struct ReceiptOutcome {
+    /// Which receipt.
+    pub id: ReceiptId,
+    /// Where it stands now.
+    pub state: ReceiptState,
+    /// Why, for a person.
+    pub problem: Option<String>,
+    /// What its signals did.
+    pub signals: Vec<SignalOutcome>,
+}
+
+/// A delivery to be made.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub destination_id: DestinationId,
+    /// The incident whose event it carries.
+    pub incident_id: IncidentId,
+    /// The event it carries.
+    pub event_id: EventId,
+    /// The event's number within its incident.
+    pub sequence: u32,
+}
+
+/// All that one step of the pipeline, or one action on an incident, changes. Committed whole or not at all.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// When; becomes the deliveries' creation and first due time.
+    pub at: Timestamp,
+    /// Receipts that are dealt with.
+    pub receipts: Vec<ReceiptOutcome>,
+    /// Alerts as they are now.
+    pub alerts: Vec<Alert>,
+    /// Incidents as they are now. `revision` is the one to store; the stored one must be the one before it
+    /// (a revision of 1 is a new incident).
+    pub incidents: Vec<Incident>,
+    /// New facts on their timelines.
+    pub events: Vec<Event>,
+    /// Deliveries of those events. One that follows an unsettled delivery of the same incident to the same
+    /// destination starts out blocked.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that is due, with the event it carries. It is not handed out again until it is settled or released.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its event, snapshots included.
+    pub event: Event,
+}
+
+/// What happens next to a claimed delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Done. The next event of the incident to this destination is unblocked.
+    Delivered,
+    /// Given up on. The next event of the incident to this destination is unblocked.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+    /// The dialect has no word for it. The next one is unblocked.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// Try again at this moment.
+    RetryAt {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The outcome of one claimed delivery.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// The try that was made; none for a skipped one. Its number is given by the store.
+    pub attempt: Option<Attempt>,
+    /// What happens next.
+    pub next: Next,
+}
+
+/// What waits for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which destination.
+    pub destination_id: DestinationId,
+    /// Deliveries not settled.
+    pub unsettled: u64,
+    /// When the oldest of them was created.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest {
+    /// After which row; none for the first page.
+    pub cursor: Option<Cursor>,
+    /// How many rows at most.
+    pub limit: u32,
+}
+
+/// Which incidents. Every field that is given must match.
+#[derive(Debug, Clone, Default)]
+pub struct IncidentFilter {
+    /// These statuses.
+    pub statuses: Vec<IncidentStatus>,
+    /// This severity.
+    pub severity: Option<Severity>,
+    /// This owner; `Some("")` means none.
+    pub owner: Option<String>,
+    /// This platform.
+    pub platform: Option<String>,
+    /// Words in its title, host, service or labels.
+    pub query: Option<String>,
+}
+
+/// Which receipts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReceiptFilter {
+    /// Of this integration.
+    pub integration_id: Option<IntegrationId>,
+    /// In this state.
+    pub state: Option<ReceiptState>,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeliveryFilter {
+    /// To this destination.
+    pub destination_id: Option<DestinationId>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Of this incident.
+    pub incident_id: Option<IncidentId>,
+}
+
+/// What the store keeps about itself.
+#[derive(Clone)]
+pub struct Instance {
+    /// Seals credentials in stored headers. Made at random when the store is.
+    pub seal_key: [u8; 32],
+    /// The largest id that was ever stored, for [`bugle_model::IdGenerator::new`].
+    pub id_floor: i64,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("id_floor", &self.id_floor).finish_non_exhaustive()
+    }
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The database, as Bugle sees it. Every method's cost is bounded by what it is asked for, not by what is stored.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug + 'static {
+    /// What the store keeps about itself.
+    async fn instance(&self) -> Result<Instance>;
+    /// Whether it can write now: for readiness.
+    async fn ping(&self) -> Result<()>;
+
+    /// Keeps a receipt. Durable when it returns. Rejected ones beyond
+    /// [`bugle_model::limits::QUARANTINE_PER_INTEGRATION_MAX`] push out the oldest rejected one of their integration.
+    async fn append(&self, receipt: Receipt) -> Result<Appended>;
+    /// Pending receipts, oldest first.
+    async fn pending(&self, limit: u32) -> Result<Vec<Receipt>>;
+    /// One receipt and what its signals did.
+    async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>>;
+    /// Receipts, newest first, without their bodies.
+    async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>>;
+    /// Puts a receipt before the pipeline again, with a new verdict on its sender.
+    async fn requeue(&self, id: ReceiptId, verification: Verification) -> Result<()>;
+
+    /// The stored alerts among these (integration, fingerprint) keys.
+    async fn alerts_by_key(&self, keys: Vec<(IntegrationId, String)>) -> Result<Vec<Alert>>;
+    /// The incidents with these ids, and for each grouping key its unresolved incident, or else the one resolved last.
+    async fn incidents_for(&self, ids: Vec<IncidentId>, grouping_keys: Vec<String>) -> Result<Vec<Incident>>;
+    /// Commits a step whole or not at all.
+    async fn commit(&self, step: Step) -> std::result::Result<(), CommitError>;
+
+    /// One incident.
+    async fn incident(&self, id: IncidentId) -> Result<Option<Incident>>;
+    /// Incidents, newest first.
+    async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>>;
+    /// An incident's events, oldest first; the cursor is the last sequence seen.
+    async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>>;
+    /// An incident's alerts.
+    async fn alerts_of(&self, id: IncidentId, page: PageRequest) -> Result<Page<Alert>>;
+
+    /// Claims up to `limit` deliveries to `destination_id` that are due, the longest due first.
+    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, limit: u32) -> Result<Vec<Due>>;
+    /// When the next unclaimed pending delivery to `destination_id` is due.
+    async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>>;
+    /// Records outcomes, unblocks what waited behind them, and stores the circuits as they are now: all or nothing.
+    async fn settle(&self, settlements: Vec<Settlement>, circuits: Vec<(DestinationId, Circuit)>) -> Result<()>;
+    /// Gives claims back without an outcome.
+    async fn release(&self, deliveries: Vec<DeliveryId>) -> Result<()>;
+    /// What waits for each destination.
+    async fn backlog(&self) -> Result<Vec<Backlog>>;
+    /// One delivery with its event's attempts, oldest first.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>>;
+    /// Deliveries, newest first.
+    async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>>;
+    /// Sends a settled delivery again, with a fresh retry budget. False when it is not settled or not known.
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
+    /// Sends up to `limit` dead deliveries of a destination again, those created at or after `since`, oldest first;
+    /// returns how many.
+    async fn recover(&self, destination_id: DestinationId, since: Timestamp, now: Timestamp, limit: u32) -> Result<u32>;
+
+    /// All integrations that are not deleted.
+    async fn integrations(&self) -> Result<Vec<Integration>>;
+    /// Makes or replaces one, with its secrets.
+    async fn put_integration(&self, integration: Integration) -> Result<()>;
+    /// Deletes one; its receipts stay.
+    async fn delete_integration(&self, id: IntegrationId, now: Timestamp) -> Result<()>;
+    /// All destinations that are not deleted, with their circuits.
+    async fn destinations(&self) -> Result<Vec<(Destination, Circuit)>>;
+    /// Makes or replaces one, with its secrets. Leaves its circuit alone.
+    async fn put_destination(&self, destination: Destination) -> Result<()>;
+    /// Deletes one; its deliveries stay, and those not settled are never sent.
+    async fn delete_destination(&self, id: DestinationId, now: Timestamp) -> Result<()>;
+    /// All API keys.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>>;
+    /// Keeps a new one, or when it was last used.
+    async fn put_api_key(&self, key: ApiKey) -> Result<()>;
+    /// Deletes one.
+    async fn delete_api_key(&self, id: ApiKeyId) -> Result<()>;
+}

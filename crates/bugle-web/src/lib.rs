@@ -1,0 +1,1 @@
+//! Ingest routes, JSON API, metrics, OpenAPI and error answers.
