@@ -17,3 +17,7 @@ pub mod table;
 
 pub use dialect::{Dialect, Notice, Outbound, RenderError};
 pub use source::{DecodeError, Decoded, Inbound, Source};
+
+// The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, and the source in it.
+table::platforms! {
+}
