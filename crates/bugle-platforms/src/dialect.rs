@@ -94,7 +94,8 @@ pub trait Dialect: Send + Sync {
 /// 2xx is delivered, 410 disables, 429/502/504 (and 503 with `Retry-After`) throttle, the rest is tried again.
 /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 pub fn classify_by_status(response: &Response<'_>) -> Verdict {
-    let throttle = matches!(response.status, 429 | 502 | 504) || (response.status == 503 && response.retry_after.is_some());
+    let throttle = matches!(response.status, 429 | 502 | 504)
+        || (response.status == 503 && response.retry_after.is_some());
     match response.status {
         200..=299 => Verdict::Delivered,
         410 => Verdict::Gone,

@@ -19,5 +19,4 @@ pub use dialect::{Dialect, Notice, Outbound, RenderError};
 pub use source::{DecodeError, Decoded, Inbound, Source};
 
 // The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, and the source in it.
-table::platforms! {
-}
+table::platforms! {}

@@ -77,10 +77,22 @@ pub struct Setting {
 
 /// The settings that every integration has, read by [`bugle_model::Integration`].
 pub const COMMON_SETTINGS: &[Setting] = &[
-    Setting { name: "reopen_window_seconds", doc: "For how long after it resolved an incident reopens when an alert of it fires again. 600 by default." },
-    Setting { name: "resolve", doc: "`source` (default): an incident resolves when all its alerts have. `person`: somebody must resolve it." },
-    Setting { name: "group_by", doc: "`source` (default): the source's own groups become incidents. `alert`: each alert is its own incident." },
-    Setting { name: "default_severity", doc: "The severity of an alert whose source says none. `medium` by default." },
+    Setting {
+        name: "reopen_window_seconds",
+        doc: "For how long after it resolved an incident reopens when an alert of it fires again. 600 by default.",
+    },
+    Setting {
+        name: "resolve",
+        doc: "`source` (default): an incident resolves when all its alerts have. `person`: somebody must resolve it.",
+    },
+    Setting {
+        name: "group_by",
+        doc: "`source` (default): the source's own groups become incidents. `alert`: each alert is its own incident.",
+    },
+    Setting {
+        name: "default_severity",
+        doc: "The severity of an alert whose source says none. `medium` by default.",
+    },
 ];
 
 /// A platform that calls us.
@@ -149,6 +161,9 @@ pub struct Sample {
 impl Sample {
     /// A JSON body with its content type.
     pub fn json(body: &Value) -> Self {
-        Self { headers: vec![("content-type".into(), "application/json".into())], body: body.to_string().into_bytes() }
+        Self {
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The sorted lists of sources and dialects. URLs, docs, metric labels and CLI completion all derive from them.
 
-use crate::{dialect::{Dialect, StandardWebhooks, Template}, source::Source};
+use crate::{
+    dialect::{Dialect, StandardWebhooks, Template},
+    source::Source,
+};
 
 /// Every platform that calls us, sorted by slug: the list at the end of `lib.rs`.
 pub const SOURCES: &[&dyn Source] = crate::ROOMS;

@@ -1,0 +1,228 @@
+//! The one JSON reader: bounded, strict (RFC 8259), and with exact numbers.
+//!
+//! Every platform reads a body with [`parse`] into a [`Value`] that keeps the order of members and the exact text of
+//! numbers. What it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as
+//! U+FFFD, and kept beside the text), numbers of any size, and 128 levels instead of 127.
+
+mod read;
+mod time;
+
+use std::{borrow::Cow, fmt};
+
+use serde_json::value::RawValue;
+
+pub use read::{parse, stream};
+pub use time::rfc3339_or_epoch;
+
+/// A JSON value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number's exact text, such as `1.10` or `18446744073709551616`.
+    Number(Box<str>),
+    /// A string, unescaped.
+    String(Box<str>),
+    /// A string that holds lone surrogate escapes, which no Rust string can.
+    IllFormed(Box<IllFormed>),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object, in the order in which its members were written. Of members with the same name the last value wins, at
+    /// the place of the first, as in Python and JavaScript. In names, lone surrogates are U+FFFD.
+    Object(Vec<Member>),
+}
+
+/// A name and a value in an object.
+pub type Member = (Box<str>, Value);
+
+/// A string that holds lone surrogate escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IllFormed {
+    /// The string with U+FFFD in place of each lone surrogate.
+    pub lossy: Box<str>,
+    /// Where in `lossy` (in bytes) which surrogate stood.
+    pub surrogates: Box<[(usize, u16)]>,
+}
+
+static NULL: Value = Value::Null;
+
+impl Value {
+    /// The member called `name` of an object; `None` when there is none, or this is no object. A member that is `null`
+    /// is `Some(Value::Null)`: absent and cleared are two things.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.pairs().iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
+    }
+
+    /// The value at `path`: a JSON Pointer when it begins with a slash (`/a/b/0`), else names and positions with dots
+    /// (`a.b.0.c`, `a.b[0].c`). An empty path is the value itself.
+    pub fn at(&self, path: &str) -> Option<&Self> {
+        if let Some(pointer) = path.strip_prefix('/') {
+            return pointer.split('/').try_fold(self, |value, step| {
+                if step.contains('~') {
+                    value.step(&step.replace("~1", "/").replace("~0", "~"))
+                } else {
+                    value.step(step)
+                }
+            });
+        }
+        path.split(['.', '[']).map(|step| step.strip_suffix(']').unwrap_or(step)).try_fold(
+            self,
+            |value, step| {
+                if step.is_empty() { Some(value) } else { value.step(step) }
+            },
+        )
+    }
+
+    fn step(&self, step: &str) -> Option<&Self> {
+        match self {
+            Self::Array(items) => items.get(step.parse::<usize>().ok()?),
+            _ => self.get(step),
+        }
+    }
+
+    /// The string's text; `None` for anything else.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::IllFormed(text) => Some(&text.lossy),
+            _ => None,
+        }
+    }
+
+    /// The text of a string, a number (exact) or a boolean; `None` for `null`, arrays and objects.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
+            Self::Number(text) => Some(Cow::Borrowed(text)),
+            _ => self.as_str().map(Cow::Borrowed),
+        }
+    }
+
+    /// The trimmed [`text`](Self::text) at `path`, when there is any beside white space.
+    pub fn text_at(&self, path: &str) -> Option<String> {
+        let text = self.at(path)?.text()?;
+        let trimmed = text.trim();
+        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+
+    /// The exact text of a number; `None` for anything else.
+    pub fn number_text(&self) -> Option<&str> {
+        match self {
+            Self::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A number without fraction or exponent that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.number_text()?.parse().ok()
+    }
+
+    /// A number, rounded to the nearest double.
+    pub fn as_f64(&self) -> Option<f64> {
+        self.number_text()?.parse().ok()
+    }
+
+    /// A boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        matches!(self, Self::Object(_))
+    }
+
+    /// Whether it is an array.
+    pub fn is_array(&self) -> bool {
+        matches!(self, Self::Array(_))
+    }
+
+    /// An array's items; none of anything else.
+    pub fn items(&self) -> &[Self] {
+        match self {
+            Self::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// An object's members in their order; none of anything else.
+    pub fn pairs(&self) -> &[Member] {
+        match self {
+            Self::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The same as `serde_json` has it: numbers beyond `u64`/`i64` become doubles, and those beyond a double text.
+    pub fn to_serde(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| text.as_ref().into()),
+            Self::String(text) => text.as_ref().into(),
+            Self::IllFormed(text) => text.lossy.as_ref().into(),
+            Self::Array(items) => items.iter().map(Self::to_serde).collect(),
+            Self::Object(members) => {
+                members.iter().map(|(name, value)| (name.to_string(), value.to_serde())).collect()
+            }
+        }
+    }
+
+    /// The same as compact JSON text with exact numbers, for [`bugle_model::Signal::raw`].
+    pub fn to_raw(&self) -> Option<Box<RawValue>> {
+        RawValue::from_string(self.to_string()).ok()
+    }
+}
+
+/// `value["name"]` is the member, or `null` when there is none: chains of lookups need no check in between.
+impl std::ops::Index<&str> for Value {
+    type Output = Self;
+
+    fn index(&self, name: &str) -> &Self {
+        self.get(name).unwrap_or(&NULL)
+    }
+}
+
+/// Compact JSON, numbers as they were written.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(text) => f.write_str(text),
+            Self::String(text) => write_string(f, text),
+            Self::IllFormed(text) => write_string(f, &text.lossy),
+            Self::Array(items) => {
+                f.write_str("[")?;
+                for (position, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if position == 0 { "" } else { "," })?;
+                }
+                f.write_str("]")
+            }
+            Self::Object(members) => {
+                f.write_str("{")?;
+                for (position, (name, value)) in members.iter().enumerate() {
+                    f.write_str(if position == 0 { "" } else { "," })?;
+                    write_string(f, name)?;
+                    write!(f, ":{value}")?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
+}

@@ -1,0 +1,338 @@
+//! The parser: recursive descent with a bound on depth, over text that was checked to be UTF-8 once.
+
+use std::collections::{HashMap, HashSet};
+
+use bugle_model::limits::JSON_DEPTH_MAX;
+
+use super::{IllFormed, Member, Value};
+use crate::source::DecodeError;
+
+/// Reads a body that holds one JSON value.
+///
+/// The error says where (line and column, or byte) and what was wrong, for the person who configures the sender.
+pub fn parse(body: &[u8]) -> Result<Value, DecodeError> {
+    let mut reader = Reader::new(body)?;
+    let value = reader.document()?;
+    reader.skip_white_space();
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => Err(reader.fault(reader.at, "something follows the JSON value")),
+    }
+}
+
+/// Reads a body that holds JSON values one after the other, with or without white space between them, as some senders
+/// write when they batch. There is at least one.
+pub fn stream(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
+    let mut reader = Reader::new(body)?;
+    let mut values = Vec::new();
+    loop {
+        values.push(reader.document()?);
+        reader.skip_white_space();
+        if reader.peek().is_none() {
+            return Ok(values);
+        }
+    }
+}
+
+/// Objects of up to this many members are searched for duplicates without a hash table.
+const MEMBERS_SEARCHED_MAX: usize = 12;
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let text = str::from_utf8(body).map_err(|error| {
+            DecodeError::Malformed(format!(
+                "the body is not UTF-8: byte {} of it begins no character; send JSON as UTF-8",
+                error.valid_up_to() + 1
+            ))
+        })?;
+        let reader = Self { text, at: 0 };
+        if text.bytes().all(is_white_space) {
+            return Err(DecodeError::Malformed(
+                "the body is empty; send the alert as JSON in the request's body".into(),
+            ));
+        }
+        Ok(reader)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_white_space(&mut self) {
+        while self.peek().is_some_and(is_white_space) {
+            self.at += 1;
+        }
+    }
+
+    /// What is wrong at byte `at`, with its line and column counted from 1.
+    fn fault(&self, at: usize, what: &str) -> DecodeError {
+        let before = self.text.get(..self.text.floor_char_boundary(at)).unwrap_or_default();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let found = match self.text.get(before.len()..).and_then(|rest| rest.chars().next()) {
+            Some(character) if !character.is_control() => format!(", found `{character}`"),
+            Some(_) => String::new(),
+            None => ", but the body ends there: it was cut short".to_owned(),
+        };
+        DecodeError::Malformed(format!("the body is not JSON: {what} at line {line}, column {column}{found}"))
+    }
+
+    fn document(&mut self) -> Result<Value, DecodeError> {
+        self.value(0)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, DecodeError> {
+        self.skip_white_space();
+        match self.peek() {
+            Some(b'{') => self.object(depth + 1),
+            Some(b'[') => self.array(depth + 1),
+            Some(b'"') => self.string().map(|(text, surrogates)| string_value(text, surrogates)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            _ => Err(self.fault(self.at, "a value was expected")),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, DecodeError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return Ok(value);
+        }
+        let same = rest.bytes().zip(word.bytes()).take_while(|(found, due)| found == due).count();
+        Err(self.fault(self.at + same, &format!("`{word}` was expected")))
+    }
+
+    fn enter(&mut self, depth: usize) -> Result<(), DecodeError> {
+        if depth > JSON_DEPTH_MAX {
+            return Err(self.fault(self.at, &format!("nested deeper than {JSON_DEPTH_MAX} levels")));
+        }
+        self.at += 1;
+        self.skip_white_space();
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, DecodeError> {
+        self.enter(depth)?;
+        let mut items = Vec::new();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::Array(items));
+        }
+        loop {
+            items.push(self.value(depth)?);
+            if self.goes_on(b']', "`,` or `]` was expected")? {
+                return Ok(Value::Array(items));
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
+        self.enter(depth)?;
+        let mut members = Vec::new();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.skip_white_space();
+            if self.peek() != Some(b'"') {
+                return Err(self.fault(self.at, "a member's name in quotes was expected"));
+            }
+            let (name, _) = self.string()?;
+            self.skip_white_space();
+            if self.peek() != Some(b':') {
+                return Err(self.fault(self.at, "`:` was expected"));
+            }
+            self.at += 1;
+            members.push((name.into_boxed_str(), self.value(depth)?));
+            if self.goes_on(b'}', "`,` or `}` was expected")? {
+                return Ok(Value::Object(last_wins(members)));
+            }
+        }
+    }
+
+    /// After an item: whether `end` closed the list, rather than a comma going on.
+    fn goes_on(&mut self, end: u8, expected: &str) -> Result<bool, DecodeError> {
+        self.skip_white_space();
+        match self.peek() {
+            Some(byte) if byte == end || byte == b',' => {
+                self.at += 1;
+                Ok(byte == end)
+            }
+            _ => Err(self.fault(self.at, expected)),
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), DecodeError> {
+        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            return Err(self.fault(self.at, "a digit was expected"));
+        }
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Value, DecodeError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Err(self.fault(self.at, "a number begins with a superfluous 0"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(self.text.get(start..self.at).unwrap_or_default().into()))
+    }
+
+    /// A string's text, and where in it which lone surrogate was replaced.
+    fn string(&mut self) -> Result<(String, Vec<(usize, u16)>), DecodeError> {
+        self.at += 1;
+        let mut text = String::new();
+        let mut surrogates = Vec::new();
+        loop {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let plain =
+                rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
+            text.push_str(rest.get(..plain).unwrap_or_default());
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok((text, surrogates));
+                }
+                Some(b'\\') => self.escape(&mut text, &mut surrogates)?,
+                Some(_) => {
+                    return Err(self.fault(self.at, "a control character stands unescaped in a string"));
+                }
+                None => return Err(self.fault(self.at, "a string's closing quote was expected")),
+            }
+        }
+    }
+
+    fn escape(&mut self, text: &mut String, surrogates: &mut Vec<(usize, u16)>) -> Result<(), DecodeError> {
+        self.at += 1;
+        let character = match self.peek() {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode_escape(text, surrogates);
+            }
+            _ => return Err(self.fault(self.at, "an escape was expected after the backslash")),
+        };
+        self.at += 1;
+        text.push(character);
+        Ok(())
+    }
+
+    fn unicode_escape(
+        &mut self,
+        text: &mut String,
+        surrogates: &mut Vec<(usize, u16)>,
+    ) -> Result<(), DecodeError> {
+        let unit = self.unit()?;
+        let follows = self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u"));
+        if (0xd800..0xdc00).contains(&unit) && follows {
+            let before = self.at;
+            self.at += 2;
+            let low = self.unit()?;
+            if let Some(Ok(character)) = char::decode_utf16([unit, low]).next() {
+                text.push(character);
+                return Ok(());
+            }
+            self.at = before;
+        }
+        if let Some(character) = char::from_u32(u32::from(unit)) {
+            text.push(character);
+        } else {
+            surrogates.push((text.len(), unit));
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        Ok(())
+    }
+
+    /// Four hexadecimal digits.
+    fn unit(&mut self) -> Result<u16, DecodeError> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            let digit = digit.and_then(|digit| u16::try_from(digit).ok());
+            unit =
+                unit << 4 | digit.ok_or_else(|| self.fault(self.at, "a hexadecimal digit was expected"))?;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+}
+
+const fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+fn string_value(text: String, surrogates: Vec<(usize, u16)>) -> Value {
+    if surrogates.is_empty() {
+        return Value::String(text.into_boxed_str());
+    }
+    Value::IllFormed(Box::new(IllFormed {
+        lossy: text.into_boxed_str(),
+        surrogates: surrogates.into_boxed_slice(),
+    }))
+}
+
+/// Of members with the same name the last value wins, at the place of the first.
+fn last_wins(members: Vec<Member>) -> Vec<Member> {
+    if !has_duplicates(&members) {
+        return members;
+    }
+    let mut places: HashMap<Box<str>, usize> = HashMap::with_capacity(members.len());
+    let mut settled: Vec<Member> = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        if let Some(earlier) = places.get(&name).and_then(|place| settled.get_mut(*place)) {
+            earlier.1 = value;
+        } else {
+            places.insert(name.clone(), settled.len());
+            settled.push((name, value));
+        }
+    }
+    settled
+}
+
+fn has_duplicates(members: &[Member]) -> bool {
+    if members.len() <= MEMBERS_SEARCHED_MAX {
+        return members
+            .iter()
+            .enumerate()
+            .any(|(position, (name, _))| members.iter().take(position).any(|(earlier, _)| earlier == name));
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    members.iter().any(|(name, _)| !seen.insert(&**name))
+}
