@@ -8,9 +8,11 @@
 //! - [`dialect`]: what a receiver that we call must offer.
 //! - [`table`]: the sorted lists of both. A new platform is its room, its fixtures, and one line there.
 //! - [`json`]: the one JSON reader, bounded and with exact numbers.
+//! - [`mapping`]: reading a body whose shape only its author knows.
 
 pub mod dialect;
 pub mod json;
+pub mod mapping;
 pub mod scheme;
 pub mod source;
 pub mod table;
@@ -19,4 +21,5 @@ pub use dialect::{Dialect, Notice, Outbound, RenderError};
 pub use source::{DecodeError, Decoded, Inbound, Source};
 
 // The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, and the source in it.
-table::platforms! {}
+table::platforms! {
+}

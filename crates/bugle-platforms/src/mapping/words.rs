@@ -1,0 +1,54 @@
+//! Which words mean that an alert fires, is had, changed or is over.
+
+use bugle_model::SignalStatus;
+
+/// The status that `word` means, whatever its case, with `_`, `-` or spaces within; `None` for a word not known.
+pub(super) fn status(word: &str) -> Option<SignalStatus> {
+    let plain = plain(word);
+    Some(match plain.as_str() {
+        "firing" | "fired" | "fire" | "triggered" | "trigger" | "open" | "opened" | "reopened" | "alert"
+        | "alerting" | "alerted" | "alarm" | "inalarm" | "problem" | "critical" | "crit" | "warning"
+        | "warn" | "error" | "fatal" | "down" | "active" | "activated" | "new" | "created" | "started"
+        | "failed" | "failing" | "failure" | "unhealthy" | "degraded" | "bad" | "red" | "yellow"
+        | "nodata" | "unknown" | "breached" | "raised" | "unreachable" | "offline" => SignalStatus::Firing,
+        "acknowledged" | "acknowledge" | "acknowledgement" | "ack" | "acked" | "investigating"
+        | "inprogress" | "assigned" => SignalStatus::Acknowledged,
+        "updated" | "update" | "changed" | "ongoing" => SignalStatus::Updated,
+        "resolved" | "resolve" | "ok" | "okay" | "recovered" | "recovery" | "closed" | "close"
+        | "cleared" | "clear" | "up" | "normal" | "healthy" | "inactive" | "deactivated" | "success"
+        | "succeeded" | "passed" | "passing" | "fixed" | "solved" | "done" | "ended" | "finished"
+        | "green" | "good" | "online" | "expired" => SignalStatus::Resolved,
+        _ => return None,
+    })
+}
+
+/// Lower case, without what people put between words.
+pub(super) fn plain(word: &str) -> String {
+    word.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.')).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_many_products_are_known() {
+        use SignalStatus::{Acknowledged, Firing, Resolved, Updated};
+        for (word, expected) in [
+            ("FIRING", Some(Firing)),
+            ("In Alarm", Some(Firing)),
+            ("no_data", Some(Firing)),
+            ("PROBLEM", Some(Firing)),
+            ("Acked", Some(Acknowledged)),
+            ("in-progress", Some(Acknowledged)),
+            ("update", Some(Updated)),
+            (" OK ", Some(Resolved)),
+            ("Recovery", Some(Resolved)),
+            ("up", Some(Resolved)),
+            ("", None),
+            ("beendet", None),
+        ] {
+            assert_eq!(status(word), expected, "{word}");
+        }
+    }
+}
