@@ -1,14 +1,19 @@
 //! What a receiver that we call must offer: how events are written for it, and what its answers mean.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bugle_model::{Event, Timestamp, Verdict, delivery::Reason};
 use serde_json::{Map, Value};
 
 use crate::{scheme::Scheme, source::Setting};
 
+mod document;
+mod headers;
+mod placeholder;
 mod standard_webhooks;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use standard_webhooks::StandardWebhooks;
 pub use template::Template;
@@ -23,7 +28,7 @@ pub struct Notice<'a> {
 }
 
 /// How a destination wants it told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Wishes<'a> {
     /// The body it wants, for dialect `template`.
     pub template: Option<&'a Value>,
@@ -35,15 +40,57 @@ pub struct Wishes<'a> {
     pub secret: Option<&'a str>,
 }
 
+/// Shows neither the secret nor what headers hold.
+impl fmt::Debug for Wishes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wishes")
+            .field("template", &self.template)
+            .field("headers", &self.headers.keys())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A request ready to be signed and sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Outbound {
     /// Headers, lower-case names.
     pub headers: Vec<(String, String)>,
-    /// Values that must be redacted wherever the request is shown.
+    /// Names of the headers whose values must be redacted wherever the request is shown.
     pub secret_headers: Vec<String>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the body holds the secret, because its template asks for it: show [`Outbound::shown_body`].
+    pub body_holds_secret: bool,
+}
+
+impl Outbound {
+    /// The body as it may be stored and shown; `secret` is the one that was in [`Wishes`].
+    pub fn shown_body(&self, secret: Option<&str>) -> String {
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        match secret {
+            Some(secret) if self.body_holds_secret && !secret.is_empty() => {
+                let quoted = serde_json::to_string(secret).unwrap_or_default();
+                let escaped = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(&quoted);
+                body.replace(escaped, REDACTED).replace(secret, REDACTED)
+            }
+            _ => body,
+        }
+    }
+}
+
+/// What is shown in place of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// Shows neither values of headers nor the body, which may hold secrets.
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Outbound")
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The event could not be written for this receiver: the destination's configuration must be mended.
@@ -83,6 +130,12 @@ pub trait Dialect: Send + Sync {
 
     /// How the request is signed, where there is a secret.
     fn scheme(&self, settings: &Map<String, Value>) -> Option<Scheme>;
+
+    /// How this destination's requests are signed, which is what a sender asks: as [`scheme`](Self::scheme), and `None`
+    /// where there is no secret, or where the secret already stands in the request itself.
+    fn signing(&self, wishes: &Wishes<'_>) -> Option<Scheme> {
+        wishes.secret.and_then(|_| self.scheme(wishes.settings))
+    }
 
     /// What the receiver's answer means.
     fn classify(&self, response: &Response<'_>) -> Verdict {

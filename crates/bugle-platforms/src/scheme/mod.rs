@@ -27,6 +27,7 @@ mod verify;
 
 pub use hmac::KeyError;
 pub use seal::Sealer;
+pub(crate) use seal::is_credential_header;
 pub use sign::Proof;
 pub use verify::{VerifyContext, verify};
 

@@ -170,6 +170,11 @@ fn holds_credential(name: &str, schemes: &[Scheme]) -> bool {
     CREDENTIAL_HEADERS.contains(&name) || sounds_like_credential(name)
 }
 
+/// Whether a header called `name`, whatever its case, sounds as if it held a credential.
+pub(crate) fn is_credential_header(name: &str) -> bool {
+    holds_credential(&name.to_ascii_lowercase(), &[])
+}
+
 fn is_signed_with(scheme: &Scheme, name: &str) -> bool {
     let Scheme::Hmac(hmac) = scheme else { return false };
     let is = |known: &str| known.eq_ignore_ascii_case(name);
