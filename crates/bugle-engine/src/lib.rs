@@ -1,1 +1,26 @@
-//! Ingest, pipeline, correlation, routing, dispatch, retry and circuit.
+//! Ingest, pipeline, correlation, routing, dispatch: what Bugle does between a call coming in and a call going out.
+//!
+//! The flow, one room a step:
+//! - [`ingest`]: receive, verify, persist, answer.
+//! - [`pipeline`]: decode, correlate, route, commit. [`correlate`] is its pure half.
+//! - [`dispatch`] and [`send`]: render, sign, send, record.
+//!
+//! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`incidents`] are acted on,
+//! [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
+//!
+//! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
+
+pub mod config;
+pub mod correlate;
+pub mod directory;
+pub mod dispatch;
+pub mod health;
+pub mod incidents;
+pub mod ingest;
+pub mod metrics;
+pub mod pipeline;
+pub mod send;
+
+mod engine;
+
+pub use engine::{Engine, EngineSettings, OpenError};

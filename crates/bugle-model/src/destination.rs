@@ -76,10 +76,8 @@ impl Destination {
 
 /// A URL without what may be secret in it. Services like Slack put the secret in the path, so a long segment is hidden.
 pub fn shown_url(url: &Url) -> String {
-    let mut shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    if let Some(port) = url.port() {
-        shown.push_str(&format!(":{port}"));
-    }
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let mut shown = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
     for segment in url.path_segments().into_iter().flatten() {
         shown.push('/');
         shown.push_str(if segment.len() > 20 { "[hidden]" } else { segment });

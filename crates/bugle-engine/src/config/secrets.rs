@@ -1,0 +1,62 @@
+//! Making, adding and ending secrets.
+
+use bugle_model::{Secret, SecretId, limits};
+use secrecy::SecretString;
+
+use super::ConfigError;
+use crate::Engine;
+
+/// Random bytes from the operating system. When it has none to give, nothing safe can be made, and nothing is.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], ConfigError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| {
+        ConfigError::invalid("secret", "the operating system gave no random bytes; try again")
+    })?;
+    Ok(bytes)
+}
+
+/// A secret in the form that Standard Webhooks knows: `whsec_` and base64 of 32 random bytes.
+pub fn generate_secret() -> Result<SecretString, ConfigError> {
+    use base64::Engine as _;
+    let bytes: [u8; 32] = random_bytes()?;
+    Ok(format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes)).into())
+}
+
+impl Engine {
+    pub(crate) fn new_secret(&self, value: SecretString) -> Result<Secret, ConfigError> {
+        use secrecy::ExposeSecret;
+        let length = value.expose_secret().len();
+        if length == 0 || length > 1024 {
+            return Err(ConfigError::invalid("secret", "a secret has 1 to 1024 characters"));
+        }
+        let now = self.clock().now();
+        let id: SecretId = self.ids().next(now);
+        Ok(Secret { id, value, created_at: now, expires_at: None })
+    }
+
+    /// Adds a secret to `secrets`; those that were active before end `overlap` from now, or stay when it is `None`.
+    pub(crate) fn rotate(
+        &self,
+        secrets: &mut Vec<Secret>,
+        value: SecretString,
+        overlap: Option<std::time::Duration>,
+    ) -> Result<Secret, ConfigError> {
+        let now = self.clock().now();
+        secrets.retain(|secret| secret.is_active(now));
+        if secrets.len() >= limits::SECRETS_MAX {
+            return Err(ConfigError::invalid(
+                "secret",
+                format!("at most {} secrets are active at once: end one first", limits::SECRETS_MAX),
+            ));
+        }
+        let secret = self.new_secret(value)?;
+        if let Some(overlap) = overlap {
+            let end = now.plus(overlap);
+            for old in secrets.iter_mut() {
+                old.expires_at = Some(old.expires_at.map_or(end, |already| already.min(end)));
+            }
+        }
+        secrets.push(secret.clone());
+        Ok(secret)
+    }
+}

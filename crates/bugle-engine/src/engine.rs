@@ -1,0 +1,266 @@
+//! The whole, tied together. What it holds, in the order of the flow; what it does is in the other rooms.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bugle_model::{
+    Circuit, Clock, Destination, DestinationId, IdGenerator, Verdict, destination::CircuitPhase,
+};
+use bugle_platforms::scheme::Sealer;
+use bugle_store::{Store, StoreError};
+use ipnet::IpNet;
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
+
+use crate::{
+    directory::Directory,
+    dispatch::{Control, Dispatcher, DispatcherParts, Observer},
+    health::{Health, HealthReport},
+    metrics::Metrics,
+    send::{Sender, SenderOptions},
+};
+
+/// What an engine must be told.
+#[derive(Debug, Clone, Default)]
+pub struct EngineSettings {
+    /// Networks that destinations may be in although they are private.
+    pub allowed_networks: Vec<IpNet>,
+    /// Where people reach this hub, for links in what is sent.
+    pub public_url: Option<Url>,
+}
+
+/// Why an engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sender could not be made: no trusted roots, or no randomness.
+    #[error("the HTTP client could not be made")]
+    Sender(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The whole, tied together.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: EngineSettings,
+    ids: IdGenerator,
+    sealer: Sealer,
+    directory: Directory,
+    dispatcher: Dispatcher,
+    metrics: Arc<Metrics>,
+    health: Health,
+    pipeline_wake: Notify,
+    /// Held while the configuration changes, so that what is stored and what is in memory stay the same.
+    changing: Mutex<()>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Reads the configuration and takes up the deliveries that wait. Must be called within a Tokio runtime. Receipts
+    /// wait until [`Engine::start`].
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: EngineSettings,
+    ) -> Result<Arc<Self>, OpenError> {
+        let instance = store.instance().await?;
+        let sender = Sender::new(SenderOptions { allowed_networks: settings.allowed_networks.clone() })
+            .map_err(|error| OpenError::Sender(error.into()))?;
+        let metrics = Arc::new(Metrics::default());
+        let engine = Arc::new_cyclic(|engine: &Weak<Self>| {
+            let control = Arc::new(Reins { engine: engine.clone() });
+            let observer = Arc::new(Watcher { metrics: metrics.clone() });
+            Self {
+                dispatcher: Dispatcher::start(DispatcherParts {
+                    public_url: settings.public_url.as_ref().map(Url::to_string),
+                    ..DispatcherParts::new(store.clone(), sender, clock.clone(), control, observer)
+                }),
+                store,
+                clock,
+                settings,
+                ids: IdGenerator::new(instance.id_floor),
+                sealer: Sealer::new(instance.seal_key),
+                directory: Directory::default(),
+                metrics,
+                health: Health::default(),
+                pipeline_wake: Notify::new(),
+                changing: Mutex::new(()),
+                stopping: CancellationToken::new(),
+                tasks: TaskTracker::new(),
+            }
+        });
+        engine.reload_integrations().await?;
+        engine.reload_destinations().await?;
+        engine.reload_api_keys().await?;
+        Ok(engine)
+    }
+
+    /// Starts the pipeline.
+    pub fn start(self: &Arc<Self>) {
+        self.tasks.spawn(self.clone().run_pipeline());
+    }
+
+    /// Stops: the pipeline finishes its batch, attempts under way get until `within` to finish. What is left is in the
+    /// store and goes on at the next start.
+    pub async fn shutdown(&self, within: Duration) {
+        self.stopping.cancel();
+        self.pipeline_wake.notify_one();
+        self.tasks.close();
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the pipeline did not finish in time; it goes on where it was at the next start");
+        }
+        self.dispatcher.shutdown(within).await;
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Makes ids.
+    pub fn ids(&self) -> &IdGenerator {
+        &self.ids
+    }
+
+    /// Where people reach this hub.
+    pub fn public_url(&self) -> Option<&Url> {
+        self.settings.public_url.as_ref()
+    }
+
+    /// Counters and gauges.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// All metrics as Prometheus reads them, the gauges as of now.
+    pub async fn metrics_text(&self) -> Result<String, StoreError> {
+        let backlogs = self.store.backlog().await?;
+        self.metrics.set_backlogs(&backlogs, self.clock.now());
+        let destinations = self.destinations();
+        self.metrics
+            .set_circuits(destinations.iter().map(|(destination, circuit)| (destination.as_ref(), *circuit)));
+        Ok(self.metrics.text())
+    }
+
+    /// How the endpoints do.
+    pub fn health_report(&self) -> HealthReport {
+        self.health.report(self.clock.now())
+    }
+
+    /// Whether calls can be made durable now; the message is for a person.
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.stopping.is_cancelled() {
+            return Err("shutting down".into());
+        }
+        self.store.ping().await.map_err(|error| error.to_string())
+    }
+
+    /// The state of a destination's circuit; closed for one that is disabled.
+    pub fn circuit(&self, id: DestinationId) -> Circuit {
+        let circuits = self.dispatcher.circuits();
+        circuits.into_iter().find(|(known, _)| *known == id).map(|(_, circuit)| circuit).unwrap_or_default()
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(crate) fn allowed_networks(&self) -> &[IpNet] {
+        &self.settings.allowed_networks
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    pub(crate) fn pipeline_wake(&self) -> &Notify {
+        &self.pipeline_wake
+    }
+
+    pub(crate) fn wake_pipeline(&self) {
+        self.pipeline_wake.notify_one();
+    }
+
+    pub(crate) async fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    pub(crate) async fn reload_integrations(&self) -> Result<(), StoreError> {
+        self.directory.set_integrations(self.store.integrations().await?);
+        Ok(())
+    }
+
+    pub(crate) async fn reload_destinations(&self) -> Result<(), StoreError> {
+        let stored = self.store.destinations().await?;
+        let shared: Vec<_> = stored.into_iter().map(|(one, circuit)| (Arc::new(one), circuit)).collect();
+        self.directory.set_destinations(shared.iter().map(|(one, _)| one.clone()).collect());
+        self.dispatcher.set_destinations(shared);
+        Ok(())
+    }
+
+    pub(crate) async fn reload_api_keys(&self) -> Result<(), StoreError> {
+        self.directory.set_api_keys(self.store.api_keys().await?);
+        Ok(())
+    }
+}
+
+/// Lets the dispatcher disable a destination without owning the engine.
+#[derive(Debug)]
+struct Reins {
+    engine: Weak<Engine>,
+}
+
+#[async_trait]
+impl Control for Reins {
+    async fn disable(&self, destination_id: DestinationId, reason: String) -> Result<(), StoreError> {
+        match self.engine.upgrade() {
+            Some(engine) => engine.disable_destination(destination_id, reason).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Watcher {
+    metrics: Arc<Metrics>,
+}
+
+impl Observer for Watcher {
+    fn attempt(&self, destination: &Destination, verdict: &Verdict, seconds: f64) {
+        self.metrics.attempt(destination.id, verdict, seconds);
+    }
+
+    fn circuit(&self, destination_id: DestinationId, phase: CircuitPhase) {
+        tracing::info!(%destination_id, ?phase, "the circuit changed");
+    }
+}

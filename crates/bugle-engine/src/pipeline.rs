@@ -1,0 +1,179 @@
+//! Decode, correlate, route, commit: receipts become incidents and deliveries in one transaction for each batch.
+
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use bugle_model::{Integration, IntegrationId, Receipt, ReceiptState, Signal};
+use bugle_platforms::{DecodeError, Decoded, Inbound, table};
+use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
+
+use crate::{
+    Engine,
+    correlate::{Reading, Situation, alert_key, correlate, grouping_key},
+};
+
+/// Receipts in one transaction. More would make each wait longer; fewer would pay more for durability.
+const BATCH_MAX: u32 = 256;
+/// How long to wait after the store failed.
+const PAUSE_MS_MIN: u64 = 100;
+/// Longest wait after the store failed.
+const PAUSE_MS_MAX: u64 = 5_000;
+/// The pipeline looks for work at least this often, woken or not.
+const POLL: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Runs until shutdown. There is one: receipts are seen in the order they came.
+    pub(crate) async fn run_pipeline(self: Arc<Self>) {
+        let mut pause_ms = PAUSE_MS_MIN;
+        while !self.stopping().is_cancelled() {
+            match self.process_batch().await {
+                Ok(0) => {
+                    tokio::select! {
+                        () = self.pipeline_wake().notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                        () = self.stopping().cancelled() => {}
+                    }
+                }
+                Ok(_) => pause_ms = PAUSE_MS_MIN,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        pause_ms,
+                        "the pipeline waits for the store"
+                    );
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                        () = self.stopping().cancelled() => {}
+                    }
+                    pause_ms = (pause_ms * 2).min(PAUSE_MS_MAX);
+                }
+            }
+        }
+    }
+
+    /// Processes what waits, up to one batch, and says how many receipts that was.
+    pub(crate) async fn process_batch(&self) -> Result<usize, StoreError> {
+        let receipts = self.store().pending(BATCH_MAX).await?;
+        if receipts.is_empty() {
+            return Ok(0);
+        }
+        let count = receipts.len();
+        loop {
+            let (step, platforms) = self.decide(&receipts).await?;
+            match self.commit(step).await {
+                Ok(()) => {
+                    self.metrics().receipts_processed.inc_by(u64::try_from(count).unwrap_or_default());
+                    tracing::debug!(receipts = count, ?platforms, "batch committed");
+                    return Ok(count);
+                }
+                // Somebody acted on one of the incidents meanwhile: decide again on what is there now.
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Commits a step and wakes those it has deliveries for.
+    pub(crate) async fn commit(&self, step: Step) -> Result<(), CommitError> {
+        let events = u64::try_from(step.events.len()).unwrap_or_default();
+        let destinations: BTreeSet<_> =
+            step.deliveries.iter().map(|delivery| delivery.destination_id).collect();
+        self.store().commit(step).await?;
+        self.metrics().events.inc_by(events);
+        for destination in destinations {
+            self.dispatcher().wake(destination);
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, receipts: &[Receipt]) -> Result<(Step, BTreeSet<String>), StoreError> {
+        let mut readings = Vec::with_capacity(receipts.len());
+        let mut aside = Vec::new();
+        let integrations: Vec<_> =
+            receipts.iter().map(|receipt| self.directory().integration(receipt.integration_id)).collect();
+        for (receipt, integration) in receipts.iter().zip(&integrations) {
+            match integration.as_deref() {
+                None => aside.push(set_aside(receipt, ReceiptState::Ignored, "its integration was deleted")),
+                Some(integration) => match decode(receipt, integration) {
+                    Ok(decoded) => readings.push(Reading { receipt, integration, decoded }),
+                    Err(error) => {
+                        aside.push(set_aside(receipt, ReceiptState::Undecodable, &error.to_string()))
+                    }
+                },
+            }
+        }
+        let platforms = readings.iter().map(|reading| reading.integration.platform.clone()).collect();
+        let situation = self.situation(&readings).await?;
+        let mut step = correlate(readings, situation, self.ids(), self.clock().now());
+        step.receipts.extend(aside);
+        self.route(&mut step);
+        Ok((step, platforms))
+    }
+
+    async fn situation(&self, readings: &[Reading<'_>]) -> Result<Situation, StoreError> {
+        let (mut keys, mut groups) = (BTreeSet::new(), BTreeSet::new());
+        for reading in readings {
+            for signal in &reading.decoded.signals {
+                let (key, group) = names(reading.integration, signal);
+                keys.insert(key);
+                groups.insert(group);
+            }
+        }
+        let alerts = self.store().alerts_by_key(keys.into_iter().collect()).await?;
+        let ids: BTreeSet<_> = alerts.iter().filter_map(|alert| alert.incident_id).collect();
+        let incidents =
+            self.store().incidents_for(ids.into_iter().collect(), groups.into_iter().collect()).await?;
+        Ok(Situation::new(alerts, incidents))
+    }
+
+    /// Makes the deliveries of a step's events. A disabled destination's wait for it; the dialect decides at sending
+    /// time whether it has a word for an event.
+    pub(crate) fn route(&self, step: &mut Step) {
+        let destinations = self.directory().destinations();
+        for event in &step.events {
+            for destination in destinations.iter().filter(|destination| destination.wants(event)) {
+                step.deliveries.push(NewDelivery {
+                    id: self.ids().next(step.at),
+                    destination_id: destination.id,
+                    incident_id: event.incident_id,
+                    event_id: event.id,
+                    sequence: event.sequence,
+                });
+            }
+        }
+    }
+}
+
+/// What a signal's alert and group are called in the store.
+fn names(integration: &Integration, signal: &Signal) -> ((IntegrationId, String), String) {
+    let fingerprint = alert_key(&signal.fingerprint);
+    let named = Signal {
+        fingerprint: fingerprint.clone(),
+        grouping_key: signal.grouping_key.clone(),
+        ..Signal::default()
+    };
+    ((integration.id, fingerprint), grouping_key(integration, &named))
+}
+
+fn set_aside(receipt: &Receipt, state: ReceiptState, problem: &str) -> ReceiptOutcome {
+    ReceiptOutcome { id: receipt.id, state, problem: Some(problem.to_owned()), signals: Vec::new() }
+}
+
+/// Reads a receipt. A platform that panics is a defect; it must not stop the receipts behind this one.
+fn decode(receipt: &Receipt, integration: &Integration) -> Result<Decoded, DecodeError> {
+    let Some(source) = table::source(&integration.platform) else {
+        return Err(DecodeError::NotUnderstood(format!(
+            "this version knows no platform `{}`",
+            integration.platform
+        )));
+    };
+    let inbound = Inbound { query: &receipt.head.query, headers: &receipt.head.headers, body: &receipt.body };
+    catch_unwind(AssertUnwindSafe(|| source.decode(&inbound, &integration.settings))).unwrap_or_else(|_| {
+        tracing::error!(receipt_id = %receipt.id, platform = integration.platform, "a platform panicked while decoding");
+        Err(DecodeError::NotUnderstood("reading it failed inside Bugle; the receipt is kept: please report this".into()))
+    })
+}
