@@ -10,7 +10,10 @@
 //! - [`json`]: the one JSON reader, bounded and with exact numbers.
 //! - [`mapping`]: reading a body whose shape only its author knows.
 
+mod credentials;
 pub mod dialect;
+mod form;
+mod invented;
 pub mod json;
 pub mod mapping;
 pub mod scheme;
@@ -22,4 +25,7 @@ pub use source::{DecodeError, Decoded, Inbound, Source};
 
 // The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, and the source in it.
 table::platforms! {
+    custom => Custom,
+    datadog => Datadog,
+    pagerduty => PagerDuty,
 }
