@@ -1,0 +1,460 @@
+//! One destination's lane: claims what is due, keeps its slots busy, heeds its circuit, and sleeps otherwise.
+//!
+//! The lane is the only writer of its circuit, so it needs no lock, and it decides one thing at a time: what ended is
+//! judged before anything new begins.
+
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
+
+use bugle_model::{
+    Attempt, Circuit, Delivery, Destination, DestinationId, Timestamp, Verdict, delivery::Reason,
+};
+use bugle_store::{Due, Next, Settlement, StoreError};
+use futures_util::future::BoxFuture;
+use tokio::{
+    task::{Id as TaskId, JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{
+    SAFETY_POLL, Shared,
+    attempt::{self, Outcome},
+    circuit::{self, Opened, Permit},
+    handle::LaneHandle,
+    retry,
+    settler::Record,
+    waiting::Waiting,
+};
+
+/// Claims beyond the slots and the outcomes not yet stored: what the lane may hold at most is this many times its
+/// concurrency, so that slots stay busy while outcomes are written.
+const HELD_PER_SLOT: usize = 4;
+/// And never less than this, so that a destination with one slot does not wait for each of its writes.
+const HELD_MIN: usize = 16;
+/// Largest claim.
+const CLAIM_MAX: usize = 256;
+/// Waits between looks while the store fails.
+const STORE_BACKOFF_MIN: Duration = Duration::from_millis(100);
+const STORE_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// The wait when the store says that something is due and hands out nothing: somebody else has it.
+const CONTENDED_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait that a throttle without `Retry-After` means.
+const THROTTLE_DEFAULT_MAX: Duration = Duration::from_mins(1);
+
+/// What a look into the store found.
+struct Claimed {
+    due: Vec<Due>,
+    asked: usize,
+    next_due_at: Option<Timestamp>,
+}
+
+/// An attempt under way.
+struct UnderWay {
+    delivery: Delivery,
+    destination: Arc<Destination>,
+    is_probe: bool,
+}
+
+/// Why the lane rests although its destination is enabled.
+struct Rest {
+    /// Why the destination is to be disabled.
+    reason: String,
+    /// The configuration that was found to be of no use. A later one ends the rest.
+    configured_at: Timestamp,
+    /// Whether the engine has been told.
+    told: bool,
+}
+
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    handle: Arc<LaneHandle>,
+    destination: Arc<Destination>,
+    circuit: Circuit,
+    /// The circuit as the store will have it once all records are written.
+    recorded_circuit: Circuit,
+    /// Claimed and not begun.
+    waiting: Waiting,
+    attempts: JoinSet<Outcome>,
+    under_way: HashMap<TaskId, UnderWay>,
+    claim: Option<BoxFuture<'static, Result<Claimed, StoreError>>>,
+    /// Whether the store may hold something due that was not claimed.
+    hungry: bool,
+    next_due_at: Option<Timestamp>,
+    store_backoff: Duration,
+    /// No look into the store before this moment.
+    store_rests_until: Option<Instant>,
+    rest: Option<Rest>,
+}
+
+impl Lane {
+    /// `records_circuit`: whether the circuit it begins with differs from the stored one.
+    pub(super) fn new(shared: Arc<Shared>, handle: Arc<LaneHandle>, records_circuit: bool) -> Self {
+        let circuit = handle.circuit();
+        let not_recorded = Circuit { consecutive_failures: u32::MAX, ..circuit };
+        Self {
+            destination: handle.destination(),
+            recorded_circuit: if records_circuit { not_recorded } else { circuit },
+            circuit,
+            shared,
+            handle,
+            waiting: Waiting::default(),
+            attempts: JoinSet::new(),
+            under_way: HashMap::new(),
+            claim: None,
+            hungry: true,
+            next_due_at: None,
+            store_backoff: STORE_BACKOFF_MIN,
+            store_rests_until: None,
+            rest: None,
+        }
+    }
+
+    fn id(&self) -> DestinationId {
+        self.destination.id
+    }
+
+    pub(super) async fn run(mut self) {
+        self.shared.observer.circuit(self.id(), self.circuit.phase);
+        self.record_circuit().await;
+        while !self.handle.stop.is_cancelled() {
+            self.take_configuration().await;
+            self.begin_attempts();
+            self.begin_claim();
+            let wait = self.wait();
+            tokio::select! {
+                biased;
+                () = self.handle.stop.cancelled() => {}
+                Some(ended) = self.attempts.join_next_with_id() => self.on_ended(ended).await,
+                claimed = finish(&mut self.claim) => self.on_claimed(claimed).await,
+                () = self.handle.signal.woken() => self.hungry = true,
+                () = tokio::time::sleep(wait) => self.on_timer().await,
+            }
+            while let Some(ended) = self.attempts.try_join_next_with_id() {
+                self.on_ended(ended).await;
+            }
+        }
+        self.drain().await;
+    }
+
+    async fn take_configuration(&mut self) {
+        let current = self.handle.destination();
+        if self.rest.as_ref().is_some_and(|rest| rest.configured_at != current.updated_at) {
+            self.rest = None;
+            self.set_circuit(Circuit::default());
+            self.record_circuit().await;
+            self.hungry = true;
+        }
+        self.destination = current;
+    }
+
+    fn slots(&self) -> usize {
+        usize::from(self.destination.concurrency.max(1))
+    }
+
+    fn is_probing(&self) -> bool {
+        self.under_way.values().any(|attempt| attempt.is_probe)
+    }
+
+    fn permit(&self) -> Permit {
+        circuit::may_attempt(&self.circuit, self.shared.clock.now())
+    }
+
+    /// Fills the slots, as far as the circuit permits.
+    fn begin_attempts(&mut self) {
+        if self.rest.is_some() {
+            return;
+        }
+        while self.under_way.len() < self.slots() && self.waiting.len() > 0 {
+            let is_probe = match self.permit() {
+                Permit::Flow => false,
+                Permit::Probe if !self.is_probing() => true,
+                Permit::Probe | Permit::WaitUntil(_) => return,
+            };
+            let retrying = self.under_way.values().filter(|attempt| attempt.delivery.attempts > 0).count();
+            let Some(due) = self.waiting.next(retrying, self.slots()) else { return };
+            if is_probe {
+                self.set_circuit(circuit::on_probe(self.circuit));
+            }
+            let delivery = due.delivery.clone();
+            let (shared, destination) = (Arc::clone(&self.shared), Arc::clone(&self.destination));
+            let task =
+                self.attempts.spawn(async move { attempt::attempt(&shared, &destination, &due).await });
+            let destination = Arc::clone(&self.destination);
+            self.under_way.insert(task.id(), UnderWay { delivery, destination, is_probe });
+        }
+    }
+
+    /// Looks into the store when there may be work and room for it.
+    fn begin_claim(&mut self) {
+        let resting =
+            self.rest.is_some() || self.store_rests_until.is_some_and(|until| Instant::now() < until);
+        if !self.hungry || self.claim.is_some() || resting {
+            return;
+        }
+        let room = match self.permit() {
+            Permit::WaitUntil(_) => 0,
+            Permit::Probe if self.is_probing() => 0,
+            Permit::Probe => 1_usize.saturating_sub(self.waiting.len()),
+            Permit::Flow if self.waiting.len() >= self.slots() => 0,
+            Permit::Flow => {
+                let held = self.under_way.len() + self.waiting.len() + self.handle.signal.unsettled_count();
+                let most = (self.slots() * HELD_PER_SLOT).max(HELD_MIN);
+                (self.slots() * 2)
+                    .saturating_sub(self.waiting.len())
+                    .min(most.saturating_sub(held))
+                    .min(CLAIM_MAX)
+            }
+        };
+        if room == 0 {
+            return;
+        }
+        self.hungry = false;
+        let (shared, id) = (Arc::clone(&self.shared), self.id());
+        self.claim = Some(Box::pin(async move {
+            let limit = u32::try_from(room).unwrap_or(u32::MAX);
+            let due = shared.store.claim_due(id, shared.clock.now(), limit).await?;
+            // A failure to learn the next time must not lose what was claimed: the lane looks again soon.
+            let next_due_at = if due.len() < room {
+                shared.store.next_due_at(id).await.unwrap_or_else(|_| Some(shared.clock.now()))
+            } else {
+                None
+            };
+            Ok(Claimed { due, asked: room, next_due_at })
+        }));
+    }
+
+    async fn on_claimed(&mut self, claimed: Result<Claimed, StoreError>) {
+        match claimed {
+            Ok(claimed) => {
+                self.store_backoff = STORE_BACKOFF_MIN;
+                self.store_rests_until = None;
+                self.hungry |= claimed.due.len() >= claimed.asked;
+                self.next_due_at = claimed.next_due_at;
+                self.waiting.extend(claimed.due);
+                if matches!(self.permit(), Permit::WaitUntil(_)) {
+                    self.give_back().await;
+                }
+            }
+            Err(error) => self.on_store_error(&error, "deliveries could not be claimed"),
+        }
+    }
+
+    fn on_store_error(&mut self, error: &StoreError, what: &str) {
+        tracing::error!(
+            destination_id = %self.id(),
+            error = error as &dyn std::error::Error,
+            retry_ms = u64::try_from(self.store_backoff.as_millis()).unwrap_or(u64::MAX),
+            "{what}"
+        );
+        self.store_rests_until = Some(Instant::now() + self.store_backoff);
+        self.store_backoff = (self.store_backoff * 2).min(STORE_BACKOFF_MAX);
+        self.hungry = true;
+    }
+
+    /// How long the lane may sleep when nothing wakes it.
+    fn wait(&self) -> Duration {
+        let now = self.shared.clock.now();
+        let mut wait = SAFETY_POLL;
+        if let Some(until) = self.store_rests_until {
+            wait = wait.min(until.saturating_duration_since(Instant::now()));
+        }
+        if self.rest.is_some() {
+            return wait;
+        }
+        match self.permit() {
+            Permit::WaitUntil(until) => wait.min(until.since(now)),
+            Permit::Flow | Permit::Probe => {
+                let due_in =
+                    self.next_due_at.map(|due| if due <= now { CONTENDED_WAIT } else { due.since(now) });
+                wait.min(due_in.unwrap_or(wait))
+            }
+        }
+    }
+
+    async fn on_timer(&mut self) {
+        self.hungry = true;
+        self.store_rests_until = self.store_rests_until.filter(|until| Instant::now() < *until);
+        self.tell_rest().await;
+    }
+
+    async fn on_ended(&mut self, ended: Result<(TaskId, Outcome), JoinError>) {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(UnderWay { delivery, destination, .. }) = self.under_way.remove(&task) else { return };
+        let outcome = match ended {
+            Ok((_, outcome)) => outcome,
+            Err(error) => {
+                tracing::error!(delivery_id = %delivery.id, %error, "an attempt ended in a panic");
+                attempt::crashed(&destination, delivery.attempts.saturating_add(1), self.shared.clock.now())
+            }
+        };
+        match outcome {
+            Outcome::Skipped(reason) => self.record(delivery, None, Next::Skipped { reason }).await,
+            Outcome::Tried(attempt) => self.on_tried(delivery, &destination, *attempt).await,
+        }
+    }
+
+    async fn on_tried(&mut self, delivery: Delivery, destination: &Destination, attempt: Attempt) {
+        let now = self.shared.clock.now();
+        let seconds = Duration::from_micros(attempt.duration_us).as_secs_f64();
+        self.shared.observer.attempt(destination, &attempt.verdict, seconds);
+        let number = delivery.attempts.saturating_sub(delivery.attempts_forgiven).saturating_add(1);
+        let next = retry::decide(&destination.retry, number, &attempt.verdict, now, random());
+        let disable = self.judge(destination, &attempt.verdict, now);
+        self.record(delivery, Some(attempt), next).await;
+        if let Some(reason) = disable {
+            if self.rest.is_none() {
+                self.rest = Some(Rest { reason, configured_at: destination.updated_at, told: false });
+            }
+            self.tell_rest().await;
+        }
+        if self.rest.is_some() || matches!(self.permit(), Permit::WaitUntil(_)) {
+            self.give_back().await;
+        }
+    }
+
+    /// What the verdict means for the destination; why it is to be disabled, when it is.
+    fn judge(&mut self, destination: &Destination, verdict: &Verdict, now: Timestamp) -> Option<String> {
+        match verdict {
+            Verdict::Retry { reason: Reason::Render, .. } => None,
+            Verdict::Delivered | Verdict::Rejected { .. } => {
+                self.set_circuit(circuit::on_success(self.circuit, now));
+                None
+            }
+            Verdict::Gone => {
+                Some("the receiver answered 410 Gone: it wants no more calls at this URL".into())
+            }
+            Verdict::Retry { reason, after, throttle } => {
+                let asked = throttle.then(|| self.throttle(destination, *after));
+                let (next, opened) =
+                    circuit::on_failure(self.circuit, &destination.circuit_policy, asked, now);
+                self.set_circuit(next);
+                (opened == Opened::Disable).then(|| {
+                    format!("{} attempts in a row failed, the last with {reason}", next.consecutive_failures)
+                })
+            }
+        }
+    }
+
+    /// How long a throttle lasts: what the receiver asked for, or else about what this delivery will wait.
+    fn throttle(&self, destination: &Destination, after: Option<Duration>) -> Duration {
+        let failures = self.circuit.consecutive_failures.saturating_add(1);
+        let own = || destination.retry.delay(failures, 0.0).min(THROTTLE_DEFAULT_MAX);
+        after.unwrap_or_else(own).min(retry::RETRY_AFTER_MAX)
+    }
+
+    fn set_circuit(&mut self, circuit: Circuit) {
+        if circuit.phase != self.circuit.phase {
+            tracing::info!(destination_id = %self.id(), phase = ?circuit.phase, failures = circuit.consecutive_failures, "circuit");
+            self.shared.observer.circuit(self.id(), circuit.phase);
+        }
+        self.circuit = circuit;
+        self.handle.set_circuit(circuit);
+    }
+
+    async fn record(&mut self, delivery: Delivery, attempt: Option<Attempt>, next: Next) {
+        let settlement = Settlement { delivery_id: delivery.id, attempt, next };
+        self.handle.signal.unsettled();
+        self.send_record(Some(settlement)).await;
+    }
+
+    async fn record_circuit(&mut self) {
+        if self.circuit != self.recorded_circuit {
+            self.send_record(None).await;
+        }
+    }
+
+    async fn send_record(&mut self, settlement: Option<Settlement>) {
+        let changed = self.circuit != self.recorded_circuit;
+        self.recorded_circuit = self.circuit;
+        let record = Record {
+            destination_id: self.id(),
+            settlement,
+            circuit: changed.then_some(self.circuit),
+            signal: Arc::clone(&self.handle.signal),
+        };
+        // It fails only when the settler is gone, at the end of a shutdown that ran out of time.
+        if self.shared.records.send(record).await.is_err() {
+            tracing::warn!(destination_id = %self.id(), "an outcome could not be stored; the delivery is sent again");
+        }
+    }
+
+    /// Asks the engine to disable the destination. On an error it is asked again at the next timer.
+    async fn tell_rest(&mut self) {
+        let id = self.id();
+        let Some(rest) = self.rest.as_mut().filter(|rest| !rest.told) else { return };
+        tracing::warn!(destination_id = %id, reason = rest.reason, "the destination is disabled");
+        match self.shared.control.disable(id, rest.reason.clone()).await {
+            Ok(()) => rest.told = true,
+            Err(error) => self.on_store_error(&error, "the destination could not be disabled and rests"),
+        }
+    }
+
+    /// Gives back what is claimed and not begun.
+    async fn give_back(&mut self) {
+        let held = self.waiting.take_all();
+        if held.is_empty() {
+            return;
+        }
+        self.hungry = true;
+        if let Err(error) = self.shared.store.release(held.iter().map(|due| due.delivery.id).collect()).await
+        {
+            self.on_store_error(&error, "claims could not be given back and are kept");
+            self.waiting.extend(held);
+        }
+    }
+
+    /// Lets what is under way end, within the bound if there is one, and gives everything else back.
+    async fn drain(mut self) {
+        let deadline = self.handle.drain_bound().map(|bound| Instant::now() + bound);
+        // A claim that is under way must not be dropped: what it hands out would be held by nobody.
+        if let Some(claim) = self.claim.take()
+            && let Ok(claimed) = claim.await
+        {
+            self.waiting.extend(claimed.due);
+        }
+        self.give_back().await;
+        while !self.under_way.is_empty() {
+            let ended = match deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline, self.attempts.join_next_with_id()).await,
+                None => Ok(self.attempts.join_next_with_id().await),
+            };
+            match ended {
+                Ok(Some(ended)) => self.on_ended(ended).await,
+                Ok(None) => break,
+                Err(_) => {
+                    self.cut_off().await;
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn cut_off(&mut self) {
+        self.attempts.abort_all();
+        let cut: Vec<_> =
+            mem::take(&mut self.under_way).into_values().map(|attempt| attempt.delivery.id).collect();
+        tracing::info!(destination_id = %self.id(), attempts = cut.len(), "attempts were cut off by the shutdown");
+        if let Err(error) = self.shared.store.release(cut).await {
+            self.on_store_error(&error, "claims could not be given back");
+        }
+    }
+}
+
+/// Waits for the future if there is one, and takes it out when it is done. Safe to drop in between.
+async fn finish<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(pending) => {
+            let done = pending.await;
+            *future = None;
+            done
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A number in 0..1 for jitter. Without randomness the wait has no jitter, and is still right.
+fn random() -> f64 {
+    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
+}
