@@ -5,6 +5,8 @@
 //! U+FFFD, and kept beside the text), numbers of any size, and 128 levels instead of 127.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::{borrow::Cow, fmt};

@@ -107,8 +107,10 @@ impl<'a> Reader<'a> {
             self.at += word.len();
             return Ok(value);
         }
-        let same = rest.bytes().zip(word.bytes()).take_while(|(found, due)| found == due).count();
-        Err(self.fault(self.at + same, &format!("`{word}` was expected")))
+        if word.starts_with(rest) {
+            return Err(self.fault(self.text.len(), &format!("`{word}` was expected")));
+        }
+        Err(self.fault(self.at, "a value was expected"))
     }
 
     fn enter(&mut self, depth: usize) -> Result<(), DecodeError> {

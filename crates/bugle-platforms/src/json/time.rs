@@ -17,10 +17,9 @@ const NANOS_MIN: f64 = 1e17;
 /// `None` for anything else, for 0, and for the year 1, which is how Go writes "no time".
 pub fn rfc3339_or_epoch(value: &Value) -> Option<Timestamp> {
     let text = value.number_text().or_else(|| value.as_str())?.trim();
-    if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
-        if let Ok(count) = text.parse::<f64>() {
-            return epoch(count);
-        }
+    let is_count = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    if let (true, Ok(count)) = (is_count, text.parse::<f64>()) {
+        return epoch(count);
     }
     let moment: jiff::Timestamp = text.parse().ok()?;
     (moment.as_second() >= YEAR_TWO_SECONDS).then(|| Timestamp::from_millis(moment.as_millisecond()))

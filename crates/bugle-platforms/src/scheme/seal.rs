@@ -73,7 +73,9 @@ impl Sealer {
                 (Some((name, value)), Some((written, _)))
                     if is_credential_parameter(&name, schemes) || Sealed::parse(&value).is_some() =>
                 {
-                    sealed.push_str(&format!("{written}={}", Sealed::Whole(self.tag(&value))));
+                    sealed.push_str(written);
+                    sealed.push('=');
+                    sealed.push_str(&Sealed::Whole(self.tag(&value)).to_string());
                 }
                 _ => sealed.push_str(pair),
             }

@@ -84,6 +84,8 @@ fn every_scheme() -> Vec<(Scheme, &'static str)> {
         (Scheme::Hmac(timestamped()), "correct horse"),
         (Scheme::Hmac(Hmac::standard_webhooks()), WHSEC),
         (Scheme::header("X-Example-Token"), "correct horse"),
+        (Scheme::header("Authorization"), "GenieKey correct horse"),
+        (Scheme::header("authorization"), "bearer correct horse"),
         (Scheme::Bearer, "correct:horse"),
         (Scheme::Basic, "correct:ho:horse"),
         (Scheme::Basic, "horse"),
@@ -217,7 +219,7 @@ fn each_failure_has_its_reason_and_says_nothing_secret() {
     let prefixed = format!("sha256={tag}");
     let as_base64 = "sha256=q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=";
     let sig = "x-example-signature";
-    let cases: Vec<(&Scheme, Vec<(&str, &str)>, &str, &str)> = vec![
+    let cases = [
         (&hex, vec![], "signature_missing", "`X-Example-Signature`"),
         (&hex, vec![(sig, "")], "signature_missing", "`X-Example-Signature`"),
         (&hex, vec![(sig, &tag)], "prefix_missing", "`sha256=`"),

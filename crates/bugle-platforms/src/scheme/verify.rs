@@ -10,6 +10,7 @@ use super::{
     Encoding, Hmac, Scheme, Signed,
     hmac::{KeyError, Tag},
     seal::{Sealed, Sealer},
+    shown_header,
 };
 use crate::source::Inbound;
 
@@ -198,7 +199,7 @@ impl<'a> Attempt<'a> {
                 Reason::SignatureMismatch,
                 format!(
                     "the signature in `{}` was made with another secret or over another body: compare the secret here with the sender's, and see that no proxy between changes the body",
-                    Scheme::Hmac(hmac.clone()).name()
+                    shown_header(&hmac.header)
                 ),
             )),
         }
