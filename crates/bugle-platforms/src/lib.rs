@@ -10,8 +10,10 @@
 //! - [`json`]: the one JSON reader, bounded and with exact numbers.
 //! - [`mapping`]: reading a body whose shape only its author knows.
 
+mod alertmanager;
 mod credentials;
 pub mod dialect;
+mod fields;
 mod form;
 mod invented;
 pub mod json;
@@ -27,5 +29,8 @@ pub use source::{DecodeError, Decoded, Inbound, Source};
 table::platforms! {
     custom => Custom,
     datadog => Datadog,
+    grafana => Grafana,
+    newrelic => NewRelic,
     pagerduty => PagerDuty,
+    prometheus => Prometheus,
 }

@@ -1,7 +1,7 @@
 //! What the fields of a payload mean.
 
 use bugle_model::{
-    Severity, Signal, SignalStatus, Timestamp,
+    Severity, Signal, SignalStatus,
     signal::{Entity, Labels, Link, Measurement},
 };
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use super::{
     torn,
 };
 use crate::{
+    fields::Fields,
     form,
     json::{self, Value},
     source::{DecodeError, Decoded},
@@ -36,9 +37,9 @@ fn read(document: &Value) -> Result<Decoded, DecodeError> {
             "the body is JSON, but no object: paste the payload from the setup page into the webhook".into(),
         ));
     }
-    let fields = Fields(document);
+    let fields = Fields::new(document, is_blank);
     let mut decoded = Decoded::signals(vec![signal(&fields)?]);
-    decoded.remark = fields.unfilled().map(|names| {
+    decoded.remark = unfilled(document).map(|names| {
         format!("Datadog filled in no value for {names}: check these variables in the webhook's payload.")
     });
     decoded.signals.iter_mut().for_each(|signal| signal.raw = document.to_raw());
@@ -48,7 +49,7 @@ fn read(document: &Value) -> Result<Decoded, DecodeError> {
 /// A broken payload still tells of a problem, so it becomes an alert whatever is left of it.
 fn read_torn(fields: &Value, body: &[u8], error: &DecodeError) -> Decoded {
     let text = String::from_utf8_lossy(body);
-    let mut signal = signal(&Fields(fields)).unwrap_or_else(|_| Signal {
+    let mut signal = signal(&Fields::new(fields, is_blank)).unwrap_or_else(|_| Signal {
         fingerprint: format!("unread:{}", hex::encode(Sha256::digest(body))),
         title: "An alert of Datadog that could not be read".into(),
         description: Some(text.clone().into_owned()),
@@ -64,38 +65,19 @@ fn read_torn(fields: &Value, body: &[u8], error: &DecodeError) -> Decoded {
     }
 }
 
-/// A payload's fields, without those that only look like values: `null` as a word, and variables that Datadog does not
-/// know or had no value for, which it leaves as they were written.
-struct Fields<'a>(&'a Value);
-
-impl Fields<'_> {
-    /// The first of `names` that holds a value.
-    fn first(&self, names: &[&str]) -> Option<String> {
-        names.iter().find_map(|name| {
-            let text = self.0.get(name)?.text()?;
-            let text = text.trim();
-            (!is_blank(text)).then(|| text.to_owned())
-        })
-    }
-
-    fn time(&self, names: &[&str]) -> Option<Timestamp> {
-        names.iter().find_map(|name| json::rfc3339_or_epoch(self.0.get(name)?))
-    }
-
-    /// The variables that were left as they were written.
-    fn unfilled(&self) -> Option<String> {
-        let names: Vec<&str> = self
-            .0
-            .pairs()
-            .iter()
-            .filter_map(|(_, value)| value.as_str().map(str::trim))
-            .filter(|text| is_variable(text))
-            .take(8)
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
+/// The variables that Datadog left as they were written.
+fn unfilled(document: &Value) -> Option<String> {
+    let names: Vec<&str> = document
+        .pairs()
+        .iter()
+        .filter_map(|(_, value)| value.as_str().map(str::trim))
+        .filter(|text| is_variable(text))
+        .take(8)
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
+/// `null` as a word, and variables that Datadog does not know or had no value for, are no values.
 fn is_blank(text: &str) -> bool {
     matches!(text, "" | "null" | "None") || is_variable(text)
 }
@@ -182,7 +164,7 @@ fn key(
     if let Some(cycle) = fields.first(&["alert_cycle_key", "cycle_key"]) {
         return Ok(Key { fingerprint: cycle, grouping_key: group });
     }
-    let named_by_template = fields.0.pairs().iter().any(|(name, _)| name.starts_with("alert_"));
+    let named_by_template = fields.document().pairs().iter().any(|(name, _)| name.starts_with("alert_"));
     let fingerprint = group
         .or_else(|| monitor.map(|id| format!("{id}:{}", scope.unwrap_or_default())))
         .or_else(|| fields.first(&["id"]).filter(|_| named_by_template))
@@ -250,7 +232,7 @@ fn severity(
 /// every alert has, is left out.
 fn labels(fields: &Fields<'_>, scope: Option<&str>) -> Labels {
     let mut labels = Labels::new();
-    let tags = fields.0.get("tags");
+    let tags = fields.document().get("tags");
     for item in tags.map(Value::items).unwrap_or_default() {
         add_tag(&mut labels, &item.text().unwrap_or_default());
     }
@@ -299,7 +281,7 @@ fn annotations(fields: &Fields<'_>, monitor: Option<String>) -> Labels {
     .collect();
     annotations.retain(|name, text| name != "status" || headline::transition(text).is_none());
     annotations.extend(monitor.map(|id| ("monitor_id".to_owned(), id)));
-    annotations.extend(fields.0.text_at("org.name").map(|name| ("organization".to_owned(), name)));
+    annotations.extend(fields.document().text_at("org.name").map(|name| ("organization".to_owned(), name)));
     annotations
 }
 
@@ -320,10 +302,7 @@ fn description(fields: &Fields<'_>) -> Option<String> {
 }
 
 fn links(fields: &Fields<'_>, page: Option<MonitorPage>) -> Vec<Link> {
-    let mut links: Vec<Link> = [("alert", "link"), ("snapshot", "snapshot")]
-        .into_iter()
-        .filter_map(|(label, field)| Some(Link { label: label.into(), url: fields.first(&[field])? }))
-        .collect();
+    let mut links = fields.links(&[("alert", &["link"]), ("snapshot", &["snapshot"])]);
     links.extend(page.map(|page| Link { label: "monitor".into(), url: page.url }));
     links
 }

@@ -1,0 +1,91 @@
+//! A document in which the same thing may stand under several names, and in which some texts only look like values.
+
+use bugle_model::{Timestamp, signal::Link};
+
+use crate::json::{self, Value};
+
+/// A document, and what its sender writes where it has no value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    document: &'a Value,
+    is_blank: fn(&str) -> bool,
+}
+
+impl<'a> Fields<'a> {
+    /// `is_blank` is asked about trimmed texts.
+    pub(crate) fn new(document: &'a Value, is_blank: fn(&str) -> bool) -> Self {
+        Self { document, is_blank }
+    }
+
+    /// The whole.
+    pub(crate) fn document(&self) -> &'a Value {
+        self.document
+    }
+
+    /// What stands under `name`, which may also be a path.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.document.get(name).or_else(|| self.document.at(name)).filter(|value| !value.is_null())
+    }
+
+    /// The first of `names` that holds a text.
+    pub(crate) fn first(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.text(self.value(name)?))
+    }
+
+    /// The first of `names` that holds a text, or a list of which the texts are joined by commas.
+    pub(crate) fn list(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| {
+            let value = self.value(name)?;
+            let texts: Vec<String> = value.items().iter().filter_map(|item| self.text(item)).collect();
+            if texts.is_empty() { self.text(value) } else { Some(texts.join(", ")) }
+        })
+    }
+
+    /// The first of `names` that holds a moment.
+    pub(crate) fn time(&self, names: &[&str]) -> Option<Timestamp> {
+        names.iter().find_map(|name| json::rfc3339_or_epoch(self.value(name)?))
+    }
+
+    /// A link for each of the pairs of label and name that holds an address.
+    pub(crate) fn links(&self, labelled: &[(&str, &[&str])]) -> Vec<Link> {
+        let mut links: Vec<Link> = Vec::new();
+        for (label, names) in labelled {
+            if let Some(url) = self.first(names)
+                && !links.iter().any(|known| known.url == url)
+            {
+                links.push(Link { label: (*label).to_owned(), url });
+            }
+        }
+        links
+    }
+
+    fn text(&self, value: &Value) -> Option<String> {
+        let text = value.text()?;
+        let text = text.trim();
+        (!text.is_empty() && !(self.is_blank)(text)).then(|| text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_passed_over() {
+        let document =
+            json::parse(br#"{"a": " NA ", "b": null, "c": {"d": 7}, "e.f": "x", "g": ["NA", "y", 1]}"#);
+        let document = document.unwrap();
+        let fields = Fields::new(&document, |text| text == "NA");
+        for (names, expected) in [
+            (&["a", "b", "c.d"][..], Some("7")),
+            (&["e.f"], Some("x")),
+            (&["a"], None),
+            (&["g"], None),
+            (&["none"], None),
+        ] {
+            assert_eq!(fields.first(names).as_deref(), expected, "{names:?}");
+        }
+        assert_eq!(fields.list(&["a", "g"]).as_deref(), Some("y, 1"));
+        assert_eq!(fields.list(&["e.f"]).as_deref(), Some("x"));
+    }
+}
