@@ -359,6 +359,30 @@ fn no_title_can_add_a_header_or_ask_for_the_secret() {
     assert!(outbound.headers.contains(&title), "{:?}", outbound.headers);
 }
 
+proptest::proptest! {
+    #[test]
+    fn a_title_stays_a_title_whatever_it_says(title in "[ -~\\PC{}\"\\\\\n]{0,60}") {
+        let mut told = event();
+        told.incident.title.clone_from(&title);
+        let template = json!({"a": "{{incident.title}}", "b": ["<{{ incident.title }}>"], "c": "{{incident.sequence}}"});
+        let outbound = render(&Template, &told, &Asked::template(template).header("x-a", "{{incident.title}}"));
+        let expected = json!({"a": title.clone(), "b": [format!("<{title}>")], "c": 3});
+        proptest::prop_assert_eq!(body(&outbound), expected);
+        proptest::prop_assert!(outbound.headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn any_text_in_a_template_is_rendered_or_refused(text in "[a-z.\\[\\]\"{} 0-9]{0,40}") {
+        let framed = json!(format!("{{{{{text}}}}}"));
+        for template in [json!(text), framed] {
+            let asked = Asked::template(template);
+            if Template.check(&asked.wishes()).is_ok() {
+                render(&Template, &event(), &asked);
+            }
+        }
+    }
+}
+
 #[test]
 fn templates_are_signed_unless_told_otherwise() {
     let name = |asked: &Asked| Template.signing(&asked.wishes()).map(|scheme| scheme.name().into_owned());

@@ -350,6 +350,15 @@ fn basic_takes_any_user_only_when_the_secret_names_none() {
         let verdict = judge(&[Scheme::Basic], &[secret(1, key)], &[("authorization", &value)], "", b"");
         assert_eq!(reason(&verdict) == "verified", expected, "{key} {pair}: {verdict:?}");
     }
+    // Taken as a header like any other, both halves count.
+    let whole = |pair: &str| format!("Basic {}", hmac::BASE64.encode(pair));
+    for (pair, expected) in [("ali:sesame", true), ("bob:sesame", false), ("ali:sesamE", false)] {
+        let scheme = [Scheme::header("Authorization")];
+        let given = whole(pair);
+        let verdict =
+            judge(&scheme, &[secret(1, &whole("ali:sesame"))], &[("authorization", &given)], "", b"");
+        assert_eq!(reason(&verdict) == "verified", expected, "{pair}");
+    }
 }
 
 #[test]
