@@ -1,1 +1,83 @@
-fn main() {}
+//! The project's own commands. `cargo xtask check` is everything that must hold; the others are its parts.
+//!
+//! - [`check`]: the steps, in order, with their times and one count at the end.
+//! - [`tidy`]: rules about the repository itself that no compiler knows.
+//! - [`docs`]: the pages that are generated from the code.
+//! - [`stand`]: what the live tests share: a server under test, a receiver, an HTTP client.
+//! - [`e2e`], [`crash`], [`bench`]: the live tests and the measurements. They drive the release binary from outside, over
+//!   sockets, as a stranger would; nothing here reaches into its database.
+#![expect(
+    clippy::print_stdout,
+    reason = "these are commands for a terminal; what they print is their result"
+)]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value is indexed by name and gives null where there is nothing; no slice is indexed here"
+)]
+
+mod bench;
+mod check;
+mod count;
+mod crash;
+mod docs;
+mod e2e;
+mod shell;
+mod stand;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The server has the same one, so that the bench's ceilings differ from it only in what they do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold: formatting, tidy rules, lints, tests, docs, demo, live tests.
+    Check,
+    /// Only the rules about the repository itself: layers, sizes, links, fixtures, licences.
+    Tidy,
+    /// Writes the generated pages anew; `check` fails when one is stale.
+    Docs,
+    /// A real Prometheus and Alertmanager drive the release binary.
+    E2e,
+    /// Kills the release binary under load, again and again, and looks for what is missing.
+    Crash(crash::Options),
+    /// Measures the release binary beside two ceilings.
+    Bench(bench::Options),
+    /// One of the bench's ceilings, as a process of its own.
+    #[command(hide = true)]
+    Ceiling(bench::ceiling::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check => return check::run(),
+        Command::Tidy => tidy::run(),
+        Command::Docs => docs::write(),
+        Command::E2e => shell::build_release("bugle").and_then(|bugle| e2e::run(&bugle)),
+        Command::Crash(options) => {
+            shell::build_release("bugle").and_then(|bugle| crash::run(&bugle, &options))
+        }
+        Command::Bench(options) => bench::run(&options),
+        Command::Ceiling(options) => bench::ceiling::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("\nerror: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Load for the measurements: signed calls with unique alerts, made before the clock starts.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::json;
+
+use crate::stand::{
+    http::{Connection, request},
+    sign,
+};
+
+/// Bytes of a body, about what a monitor with a message of some lines sends.
+const BODY_BYTES: usize = 1024;
+/// Connections of the open loop: enough that a slow answer delays no later call.
+const OPEN_LOOP_CONNECTIONS: usize = 16;
+
+/// Who is called.
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) path: String,
+    pub(super) secret: &'static str,
+}
+
+/// One call that was answered with 200.
+pub(super) struct Answered {
+    /// The alert's title, which no other has.
+    pub(super) title: String,
+    /// When the answer was there.
+    pub(super) at: Instant,
+}
+
+/// What a load found.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// The answers, where they are needed later.
+    pub(super) answers: Vec<Answered>,
+    times: Vec<Duration>,
+    elapsed: Duration,
+}
+
+impl Tally {
+    /// Takes in one time.
+    pub(super) fn add(&mut self, time: Duration) {
+        self.times.push(time);
+    }
+
+    /// How many there were.
+    pub(super) fn count(&self) -> f64 {
+        f64::from(u32::try_from(self.times.len()).unwrap_or(u32::MAX))
+    }
+
+    /// How many there were each second.
+    pub(super) fn per_second(&self) -> f64 {
+        self.count() / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// The time that `percent` of the calls did not exceed.
+    pub(super) fn percentile(&self, percent: usize) -> Duration {
+        let mut sorted = self.times.clone();
+        sorted.sort_unstable();
+        let position = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        sorted.get(position).copied().unwrap_or_default()
+    }
+}
+
+/// As it is shown.
+pub(super) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+struct Call {
+    title: String,
+    message: Vec<u8>,
+}
+
+/// `count` calls over `connections`, each sent as soon as the one before it on its connection was answered; ends early
+/// when `limit` has passed.
+pub(super) fn closed_loop(
+    target: &Target,
+    run: &str,
+    connections: usize,
+    count: usize,
+    limit: Duration,
+) -> Result<Tally> {
+    let calls = prepare(target, run, count)?;
+    let next = AtomicUsize::new(0);
+    let started = Instant::now();
+    let work = || -> Result<Tally> {
+        let mut connection = Connection::open(target.address)?;
+        let mut tally = Tally::default();
+        while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let sent = Instant::now();
+            if sent.duration_since(started) > limit {
+                break;
+            }
+            exchange(&mut connection, call, sent, &mut tally)?;
+        }
+        Ok(tally)
+    };
+    in_parallel(connections, started, |_| work())
+}
+
+/// `count` calls at `rate` each second, whether or not earlier ones were answered. Times count from the moment a call was
+/// due, so that a stall is not hidden by the calls that it kept from being sent.
+pub(super) fn open_loop(target: &Target, run: &str, rate: u32, count: usize) -> Result<Tally> {
+    let calls = prepare(target, run, count)?;
+    let step = Duration::from_secs(1) / rate;
+    let started = Instant::now();
+    in_parallel(OPEN_LOOP_CONNECTIONS, started, |lane| {
+        let mut connection = Connection::open(target.address)?;
+        let mut tally = Tally::default();
+        for (position, call) in calls.iter().enumerate().skip(lane).step_by(OPEN_LOOP_CONNECTIONS) {
+            let due = started + step * u32::try_from(position)?;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            exchange(&mut connection, call, due, &mut tally)?;
+        }
+        Ok(tally)
+    })
+}
+
+fn exchange(connection: &mut Connection, call: &Call, since: Instant, tally: &mut Tally) -> Result<()> {
+    let answer = connection.exchange(&call.message).context("the server broke off")?;
+    let at = Instant::now();
+    if answer.status != 200 {
+        bail!("a good call was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+    }
+    tally.add(at.duration_since(since));
+    tally.answers.push(Answered { title: call.title.clone(), at });
+    Ok(())
+}
+
+fn in_parallel(
+    lanes: usize,
+    started: Instant,
+    work: impl Fn(usize) -> Result<Tally> + Sync,
+) -> Result<Tally> {
+    let mut sum = Tally::default();
+    thread::scope(|scope| -> Result<()> {
+        let work = &work;
+        let workers: Vec<_> = (0..lanes).map(|lane| scope.spawn(move || work(lane))).collect();
+        for worker in workers {
+            let tally = worker.join().map_err(|_| anyhow!("a sender panicked"))??;
+            sum.times.extend(tally.times);
+            sum.answers.extend(tally.answers);
+        }
+        Ok(())
+    })?;
+    sum.elapsed = started.elapsed();
+    ensure!(!sum.times.is_empty(), "not one call was answered");
+    Ok(sum)
+}
+
+fn prepare(target: &Target, run: &str, count: usize) -> Result<Vec<Call>> {
+    let mut calls = Vec::with_capacity(count);
+    for number in 0..count {
+        let title = format!("Latency above target on shop-{run}-{number}");
+        let body = body(run, number, &title);
+        let signature = sign::sha256_header(target.secret, &body)?;
+        let headers = [("content-type", "application/json"), ("x-datadog-signature", signature.as_str())];
+        calls.push(Call { message: request("POST", &target.path, &headers, &body), title });
+    }
+    Ok(calls)
+}
+
+fn body(run: &str, number: usize, title: &str) -> Vec<u8> {
+    let mut alert = json!({
+        "id": format!("{run}-{number}"),
+        "alert_type": "error",
+        "alert_name": title,
+        "alert_status": "triggered",
+        "severity": "high",
+        "message": "",
+        "host": format!("shop-{number}"),
+        "tags": ["env:bench", "service:shop"],
+        "link": "https://app.example.com/monitors/7",
+    });
+    let padding = BODY_BYTES.saturating_sub(alert.to_string().len());
+    alert["message"] =
+        "The 95th percentile is above its target. ".chars().cycle().take(padding).collect::<String>().into();
+    alert.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_occurred() {
+        let mut tally = Tally::default();
+        (1..=200).rev().for_each(|ms| tally.add(Duration::from_millis(ms)));
+        for (percent, expected) in [(50, 100), (99, 198), (100, 200)] {
+            assert_eq!(tally.percentile(percent), Duration::from_millis(expected));
+        }
+        assert_eq!(Tally::default().percentile(99), Duration::ZERO);
+    }
+
+    #[test]
+    fn bodies_are_of_one_size() {
+        assert_eq!(body("one", 7, "a title").len(), BODY_BYTES);
+    }
+}

@@ -1,0 +1,112 @@
+//! A small HTTP server on loopback, one thread for each connection: the receiver of deliveries, and the exporter that
+//! Prometheus scrapes.
+
+use std::{
+    io::{self, BufReader, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result};
+
+use super::http::{Headers, read_body, read_head};
+
+/// One request, read whole.
+pub(crate) struct Request {
+    /// Its headers.
+    pub(crate) headers: Headers,
+    /// Its body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is done about it.
+pub(crate) enum Reply {
+    /// An answer with this status and text.
+    Status(u16, String),
+    /// No answer: the connection is closed.
+    HangUp,
+}
+
+/// A running server; it stops taking connections when dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Serves `respond` on a free port.
+    pub(crate) fn start(respond: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
+        let address = listener.local_addr()?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (flag, respond) = (Arc::clone(&stopped), Arc::new(respond));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if flag.load(Ordering::Relaxed) {
+                    return;
+                }
+                let respond = Arc::clone(&respond);
+                // A connection that breaks is the client's loss; the client is what is tested.
+                thread::spawn(move || drop(serve(stream, &*respond)));
+            }
+        });
+        Ok(Self { address, stopped })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for a connection, so that it sees the flag.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn serve(stream: TcpStream, respond: &(impl Fn(Request) -> Reply + ?Sized)) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    while let Some((_, headers)) = read_head(&mut stream)? {
+        let body = read_body(&mut stream, &headers)?;
+        match respond(Request { headers, body }) {
+            Reply::HangUp => return Ok(()),
+            Reply::Status(status, text) => {
+                let answer = format!(
+                    "HTTP/1.1 {status} .\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
+                    text.len()
+                );
+                stream.get_mut().write_all(answer.as_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stand::http::{Connection, request};
+
+    #[test]
+    fn it_answers_and_hangs_up_as_told() {
+        let server = Server::start(|request| match request.body.as_slice() {
+            b"go" => Reply::HangUp,
+            body => Reply::Status(202, format!("{} bytes", body.len())),
+        })
+        .unwrap();
+        let mut connection = Connection::open(server.address()).unwrap();
+        for _ in 0..2 {
+            let answer = connection.exchange(&request("POST", "/", &[], b"stay")).unwrap();
+            assert_eq!((answer.status, answer.body.as_slice()), (202, &b"4 bytes"[..]));
+        }
+        assert!(connection.exchange(&request("POST", "/", &[], b"go")).is_err());
+    }
+}
