@@ -1,0 +1,93 @@
+//! What every request and every answer has: a correlation id, headers that keep browsers from guessing, and an answer
+//! even when a handler panics.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use bugle_model::{
+    id::{Id, Kind},
+    limits,
+};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{app::App, error::ApiError};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// `X-Request-ID` as the caller sent it, else made here. In every log line and every answer.
+#[derive(Debug, Clone)]
+pub(crate) struct CorrelationId(pub(crate) String);
+
+/// Marks the id of a request that brought none.
+enum RequestKind {}
+
+impl Kind for RequestKind {
+    const PREFIX: &'static str = "req";
+}
+
+/// Wraps every request.
+pub(crate) async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = taken_over(request.headers()).unwrap_or_else(|| {
+        let id: Id<RequestKind> = app.engine.ids().next(app.now());
+        id.to_string()
+    });
+    request.extensions_mut().insert(CorrelationId(id.clone()));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| {
+        tracing::error!(%method, path, correlation_id = id, "a handler panicked");
+        let message = "something went wrong here: the log has more, under this X-Request-ID";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).into_response()
+    });
+    tracing::debug!(%method, path, status = response.status().as_u16(), correlation_id = id, "answered");
+    dress(response.headers_mut(), &id);
+    response
+}
+
+fn dress(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// The caller's id without what could break a log line; `None` when nothing is left of it.
+fn taken_over(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(REQUEST_ID)?.as_bytes();
+    let visible = value.iter().filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte));
+    let id: String = visible.take(limits::CORRELATION_ID_BYTES_MAX).collect();
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_id_is_taken_over_without_what_is_not_visible() {
+        for (sent, expected) in [
+            (&b"abc-123"[..], Some("abc-123".to_owned())),
+            (b"two words", Some("twowords".into())),
+            (b"caf\xc3\xa9", Some("caf".into())),
+            (b"\xff\xfe", None),
+            (b"", None),
+            (&[b'x'; 300], Some("x".repeat(128))),
+        ] {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(sent).unwrap())]);
+            assert_eq!(taken_over(&headers), expected);
+        }
+        assert_eq!(taken_over(&HeaderMap::new()), None);
+    }
+}

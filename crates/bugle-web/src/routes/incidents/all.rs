@@ -1,0 +1,106 @@
+//! `GET /api/v1/incidents`.
+
+use axum::{Json, extract::State};
+use bugle_model::{Incident, IncidentStatus, Page, Severity};
+use bugle_store::IncidentFilter;
+
+use super::{CURSOR, LIMIT, MethodFilter, Param, READ, Route, STATUSES};
+use crate::{
+    app::App,
+    error::ApiError,
+    input::{Query, one_of},
+};
+
+const FILTERS: &[Param] = &[
+    Param {
+        name: "status",
+        doc: "One or more statuses, repeated or with commas; `unresolved` and `resolved` stand for all of their kind.",
+    },
+    Param { name: "severity", doc: "critical, high, medium, low or info." },
+    Param { name: "owner", doc: "An e-mail address; empty for those that nobody has." },
+    Param { name: "platform", doc: "The platform whose alert opened it." },
+    Param { name: "q", doc: "Words in its title, host, service or labels." },
+    LIMIT,
+    CURSOR,
+];
+
+/// Longest search; no title is longer.
+const SEARCH_CHARS_MAX: usize = 200;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(
+            MethodFilter::GET,
+            "/api/v1/incidents",
+            READ,
+            "list_incidents",
+            "Incidents, newest first.",
+            list,
+        )
+        .query(FILTERS)
+        .answers(200, "IncidentPage"),
+    ]
+}
+
+async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Incident>>, ApiError> {
+    let page = query.page()?;
+    Ok(Json(app.store().incidents(filter(&query)?, page).await?))
+}
+
+fn filter(query: &Query) -> Result<IncidentFilter, ApiError> {
+    let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));
+    let search = query.one("q").map(str::trim).filter(|text| !text.is_empty());
+    if search.is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX) {
+        return Err(ApiError::parameter("q", format!("`q` has at most {SEARCH_CHARS_MAX} characters")));
+    }
+    Ok(IncidentFilter {
+        statuses: statuses(query)?,
+        severity: query.word("severity", &severities)?,
+        owner: query.given("owner").map(str::to_owned),
+        platform: query.one("platform").map(str::to_owned),
+        query: search.map(str::to_owned),
+    })
+}
+
+fn statuses(query: &Query) -> Result<Vec<IncidentStatus>, ApiError> {
+    let mut statuses = Vec::new();
+    for word in query.many("status") {
+        match word {
+            "unresolved" => {
+                statuses.extend(IncidentStatus::ALL.iter().filter(|status| !status.is_resolved()))
+            }
+            "resolved" => statuses.extend(IncidentStatus::ALL.iter().filter(|status| status.is_resolved())),
+            word => statuses.push(one_of("status", word, &STATUSES)?),
+        }
+    }
+    Ok(statuses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_words_lists_and_kinds() {
+        use IncidentStatus as S;
+        let table: [(&str, Option<&[S]>); 6] = [
+            ("", Some(&[])),
+            ("status=open", Some(&[S::Open])),
+            ("status=open,fixed&status=expected", Some(&[S::Open, S::Fixed, S::Expected])),
+            ("status=unresolved", Some(&[S::Open, S::Acknowledged, S::WorkInProgress])),
+            ("status=resolved", Some(&[S::Fixed, S::Expected, S::NoActionNeeded, S::FalsePositive])),
+            ("status=closed", None),
+        ];
+        for (text, expected) in table {
+            let query = Query::of(&format!("/?{text}").parse().unwrap());
+            assert_eq!(statuses(&query).ok().as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_owner_asks_for_nobody() {
+        let owner = |uri: &str| filter(&Query::of(&uri.parse().unwrap())).unwrap().owner;
+        assert_eq!(owner("/?owner="), Some(String::new()));
+        assert_eq!(owner("/"), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! `POST /api/v1/webhooks/{platform}/{integration_id}`: receive, verify, persist, answer.
+//!
+//! What can be refused without the body is refused before it is read; 200 is sent only once the receipt is durable.
+
+use std::time::Instant;
+
+use axum::{
+    Extension, Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use bugle_engine::ingest::{Accepted, Admission, Call};
+use bugle_platforms::table;
+use http::{HeaderMap, request::Parts};
+use serde_json::{Value, json};
+
+use super::{MethodFilter, Route};
+use crate::{
+    access::Access,
+    app::App,
+    body,
+    client_ip::{Peer, client_ip},
+    envelope::CorrelationId,
+    error::ApiError,
+    input::PathOf,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    let path = "/api/v1/webhooks/{platform}/{integration_id}";
+    let summary = "Takes in a webhook. Proven by its integration's scheme, not by an API key.";
+    let put = "The same as POST, for senders that are configured to PUT.";
+    vec![
+        Route::new(MethodFilter::POST, path, Access::Open, "receive_webhook", summary, receive)
+            .any_query()
+            .answers(200, "WebhookAccepted"),
+        Route::new(MethodFilter::PUT, path, Access::Open, "receive_webhook_by_put", put, receive)
+            .any_query()
+            .answers(200, "WebhookAccepted"),
+    ]
+}
+
+async fn receive(
+    State(app): State<App>,
+    PathOf((platform, integration_id)): PathOf<(String, String)>,
+    Extension(correlation_id): Extension<CorrelationId>,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let outcome = take_in(&app, &platform, &integration_id, &correlation_id, request).await;
+    let duration = began.elapsed();
+    // What the caller made up must not become a metric's label.
+    let platform = table::source(&platform).map_or("unknown", |source| source.slug());
+    let label = outcome.as_ref().map_or_else(ApiError::label, |accepted| accepted.status.as_str().to_owned());
+    app.engine.metrics().webhook_request(platform, &label, duration.as_secs_f64());
+    let entry = LogEntry { platform, integration_id: &integration_id, correlation_id: &correlation_id.0 };
+    entry.write(&outcome, &label, duration);
+    match outcome {
+        Ok(accepted) => Json(accepted_body(&accepted)).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn take_in(
+    app: &App,
+    platform: &str,
+    integration_id: &str,
+    correlation_id: &CorrelationId,
+    request: Request,
+) -> Result<Accepted, ApiError> {
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied();
+    let remote_ip = client_ip(peer, &parts.headers, &app.settings.trusted_proxies);
+    let admission = app.engine.admit(platform, integration_id, remote_ip)?;
+    let body = body::read(&parts.headers, body, &app.settings).await?;
+    let call = Call {
+        method: parts.method.to_string(),
+        query: query_of(&parts),
+        headers: headers_of(&parts.headers),
+        body,
+        remote_ip,
+        correlation_id: correlation_id.0.clone(),
+    };
+    ingest(app, &admission, call).await
+}
+
+async fn ingest(app: &App, admission: &Admission, call: Call) -> Result<Accepted, ApiError> {
+    let limit = app.settings.append_time_max;
+    match tokio::time::timeout(limit, app.engine.ingest(admission, call)).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => {
+            tracing::error!(limit_s = limit.as_secs(), "the store did not make a receipt durable in time");
+            Err(ApiError::store_unavailable())
+        }
+    }
+}
+
+/// Takes in a call that Bugle itself makes, for the test of an integration.
+pub(in crate::routes) async fn accepted(
+    app: &App,
+    admission: &Admission,
+    call: Call,
+) -> Result<Accepted, ApiError> {
+    ingest(app, admission, call).await
+}
+
+fn query_of(parts: &Parts) -> String {
+    parts.uri.query().unwrap_or_default().to_owned()
+}
+
+/// Names in lower case, in order of arrival; values that are not UTF-8 with marks in the place of what is not.
+fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn accepted_body(accepted: &Accepted) -> Value {
+    json!({
+        "success": true,
+        "message": "Webhook received successfully",
+        "data": {
+            "integration_id": accepted.integration_id,
+            "alert_id": accepted.alert_id,
+            "receipt_id": accepted.receipt_id,
+            "processing_status": accepted.status.as_str(),
+        },
+    })
+}
+
+/// The one line that each webhook leaves in the log. It never holds bodies, query strings or secrets.
+struct LogEntry<'a> {
+    platform: &'static str,
+    integration_id: &'a str,
+    correlation_id: &'a str,
+}
+
+impl LogEntry<'_> {
+    fn write(&self, outcome: &Result<Accepted, ApiError>, label: &str, duration: std::time::Duration) {
+        let Self { platform, correlation_id, .. } = *self;
+        // Whatever stands in the path; an id has 17 characters.
+        let integration_id: String = self.integration_id.chars().take(40).collect();
+        let duration_ms = duration.as_secs_f64() * 1000.0;
+        match outcome {
+            Ok(accepted) => tracing::info!(
+                integration_id,
+                platform,
+                alert_id = accepted.alert_id,
+                correlation_id,
+                receipt_id = %accepted.receipt_id,
+                status = label,
+                duration_ms,
+                "webhook received"
+            ),
+            Err(error) => tracing::warn!(
+                integration_id,
+                platform,
+                correlation_id,
+                receipt_id = error.detail_text("receipt_id"),
+                reason = error.detail_text("reason"),
+                status = label,
+                http_status = error.status().as_u16(),
+                duration_ms,
+                "webhook refused"
+            ),
+        }
+    }
+}

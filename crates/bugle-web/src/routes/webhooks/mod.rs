@@ -1,0 +1,12 @@
+//! `/api/v1/webhooks`: where senders call.
+
+mod health;
+mod ingest;
+
+use super::{MethodFilter, Route};
+
+pub(super) use ingest::accepted;
+
+pub(super) fn routes() -> Vec<Route> {
+    health::routes().into_iter().chain(ingest::routes()).collect()
+}

@@ -1,0 +1,47 @@
+//! How the HTTP face is bounded and what it knows of its surroundings.
+
+use std::time::Duration;
+
+use bugle_model::limits;
+use ipnet::IpNet;
+use url::Url;
+
+/// How the HTTP face is bounded and what it knows of its surroundings.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Where senders reach this server; webhook URLs begin with it. Without it they begin with the caller's `Host`.
+    pub public_url: Option<Url>,
+    /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether `/metrics` wants an API key.
+    pub metrics_auth: bool,
+    /// Largest request body.
+    pub body_bytes_max: usize,
+    /// Longest time for a whole body to arrive.
+    pub body_time_max: Duration,
+    /// Longest time for a request's head to arrive, which is also how long an idle connection is kept.
+    pub head_time_max: Duration,
+    /// Longest wait for a receipt to become durable. Past it the caller is told to try again, though the receipt may
+    /// yet be stored: at least once, never silently lost.
+    pub append_time_max: Duration,
+    /// Connections open at once; the next ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// How long answers under way may take once the server is told to stop.
+    pub shutdown_time_max: Duration,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            metrics_auth: false,
+            body_bytes_max: limits::BODY_BYTES_MAX,
+            body_time_max: Duration::from_secs(20),
+            head_time_max: Duration::from_secs(60),
+            append_time_max: Duration::from_secs(10),
+            connections_max: 8_192,
+            shutdown_time_max: Duration::from_secs(15),
+        }
+    }
+}
