@@ -1,1 +1,120 @@
 //! The embedded store: SQLite with one writer thread and group commit.
+//!
+//! Layout:
+//! - `connection`, `migrate`: the file, its settings, its schema.
+//! - `writer`: the one thread that writes; everything that waits shares a transaction.
+//! - `readers`: a few threads that only read and never make the writer wait.
+//! - `checkpoint`: keeps the write-ahead log short, beside the writer.
+//! - `receipts`, `pipeline`, `incidents`, `deliveries`, `claims`, `config`: the intentions, by noun.
+//! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
+//!
+//! What never lives here: decisions about alerts, incidents or retries; HTTP.
+
+mod checkpoint;
+mod claims;
+mod codec;
+mod config;
+mod connection;
+mod deliveries;
+mod incidents;
+mod migrate;
+mod page;
+mod pipeline;
+mod readers;
+mod receipts;
+mod sql;
+mod store;
+mod words;
+mod writer;
+
+use std::{fs::File, io, path::Path, path::PathBuf, sync::Arc};
+
+use bugle_model::{Clock, SystemClock};
+
+use crate::{
+    checkpoint::Checkpointer,
+    claims::Claims,
+    connection::{lock, make_folder, open_writer},
+    migrate::migrate,
+    readers::Readers,
+    writer::Writer,
+};
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("`{}` is in use by another Bugle: stop that one, or choose another data folder", folder.display())]
+    InUse {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The folder or a file in it could not be made or opened, or a thread not started.
+    #[error("could not open the data folder `{}`: check that it is a folder that Bugle's user may write to", folder.display())]
+    Folder {
+        /// The data folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A newer version has written it.
+    #[error(
+        "the database has schema {found}, and this program knows schema {known}: a newer version of Bugle has used it; run that version, or restore a backup made before"
+    )]
+    NewerSchema {
+        /// What was found.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// SQLite refused.
+    #[error("could not open the database")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that read.
+    pub readers: usize,
+    /// Tells when a delivery was settled without an attempt.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Options {
+    /// Three readers and the machine's clock.
+    fn default() -> Self {
+        Self { readers: 3, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// The embedded store. Dropping it waits for what was asked of it, and lets go of the data folder.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // In the order in which they must go: no more writes, then no more checkpoints, then the lock.
+    writer: Writer,
+    readers: Readers,
+    _checkpointer: Checkpointer,
+    claims: Arc<Claims>,
+    clock: Arc<dyn Clock>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, and makes both if there is none. Blocks for as long as the disk takes.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        make_folder(folder)?;
+        let lock = lock(folder)?;
+        let mut connection = open_writer(folder)?;
+        migrate(&mut connection)?;
+        let (checkpointer, signals) = Checkpointer::start(folder)?;
+        Ok(Self {
+            readers: Readers::start(folder, options.readers)?,
+            writer: Writer::start(folder, connection, signals)?,
+            _checkpointer: checkpointer,
+            claims: Arc::default(),
+            clock: options.clock,
+            _lock: lock,
+        })
+    }
+}

@@ -1,0 +1,423 @@
+//! Deliveries: in order for each incident and destination, claimed once, settled together with what waits behind them.
+//!
+//! A delivery is *blocked* only while an unsettled one of the same incident to the same destination goes before it, and
+//! whenever one settles the first of those that are left is unblocked. A dead one is settled and blocks nobody. One that
+//! is sent again by hand is blocked only by those before it; one after it that is pending already stays so.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bugle_model::{
+    Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Event, Page, Timestamp, delivery::Attempt,
+    destination::Circuit, id::Id,
+};
+use bugle_store::{Backlog, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Settlement, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
+
+use crate::{
+    claims::{Claimed, Claims},
+    codec::{Code, decode, encode, moment, moment_or_none, state},
+    page::{EXAMINED_MAX, Pager, below},
+    readers::Readers,
+    sql::{deliveries as sql, incidents::EVENT_ONE},
+    writer::{Abort, Shield, Writer},
+};
+
+/// Attempts of one delivery that are shown.
+const ATTEMPTS_SHOWN_MAX: u32 = 1_000;
+
+/// Makes new deliveries, due at once or blocked.
+pub(crate) fn insert(
+    connection: &Connection,
+    deliveries: &[NewDelivery],
+    at_ms: i64,
+) -> rusqlite::Result<()> {
+    let mut added = Added::default();
+    for new in deliveries {
+        let (destination, incident) = (new.destination_id.as_i64(), new.incident_id.as_i64());
+        let blocked: bool = connection
+            .prepare_cached(sql::HAS_UNSETTLED)?
+            .query_row([destination, incident], |row| row.get(0))?;
+        let state = if blocked { DeliveryState::Blocked } else { DeliveryState::Pending };
+        connection.prepare_cached(sql::INSERT)?.execute(params![
+            new.id.as_i64(),
+            destination,
+            incident,
+            new.event_id.as_i64(),
+            new.sequence,
+            state.code(),
+            (!blocked).then_some(at_ms),
+            at_ms,
+        ])?;
+        added.count(destination, 1);
+    }
+    added.store(connection)
+}
+
+/// By how much the backlog of each destination changes.
+#[derive(Default)]
+struct Added(BTreeMap<i64, i64>);
+
+impl Added {
+    fn count(&mut self, destination: i64, by: i64) {
+        *self.0.entry(destination).or_default() += by;
+    }
+
+    fn store(self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(sql::ADD_TO_BACKLOG)?;
+        for (destination, by) in self.0 {
+            statement.execute([destination, by])?;
+        }
+        Ok(())
+    }
+}
+
+/// Claims what is due.
+pub(crate) async fn claim_due(
+    readers: &Readers,
+    claims: &Arc<Claims>,
+    destination_id: DestinationId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Due>, StoreError> {
+    let claims = Arc::clone(claims);
+    let claimed = readers
+        .read("claim deliveries", move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut claimed = claim(&snapshot, claims, destination_id.as_i64(), now, limit)?;
+            let mut event_of = snapshot.prepare_cached(EVENT_ONE)?;
+            let mut delivery_of = snapshot.prepare_cached(sql::ONE)?;
+            for id in claimed.ids() {
+                let delivery = delivery_of.query_row([id], read)?;
+                let event: Event = event_of.query_row([delivery.event_id.as_i64()], |row| decode(row, 0))?;
+                claimed.push(Due { delivery, event });
+            }
+            Ok(claimed)
+        })
+        .await?;
+    Ok(claimed.take())
+}
+
+fn claim(
+    snapshot: &Connection,
+    claims: Arc<Claims>,
+    destination: i64,
+    now: Timestamp,
+    limit: u32,
+) -> rusqlite::Result<Claimed> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut ids = Vec::new();
+    {
+        // The snapshot begins with the first statement below, so under the lock.
+        let mut taken = claims.lock();
+        if !is_deleted(snapshot, destination)? {
+            let mut statement = snapshot.prepare_cached(sql::DUE)?;
+            let mut rows = statement.query([destination, now.as_millis()])?;
+            while ids.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let id = row.get(0)?;
+                if !taken.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            taken.extend(&ids);
+        }
+    }
+    Ok(Claimed::new(claims, ids))
+}
+
+fn is_deleted(connection: &Connection, destination: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached(sql::DESTINATION_IS_DELETED)?.query_row([destination], |row| row.get(0))
+}
+
+/// When the next unclaimed one is due.
+pub(crate) async fn next_due_at(
+    readers: &Readers,
+    claims: &Arc<Claims>,
+    destination_id: DestinationId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let claims = Arc::clone(claims);
+    readers
+        .read("find the next due delivery", move |connection| {
+            let destination = destination_id.as_i64();
+            if is_deleted(connection, destination)? {
+                return Ok(None);
+            }
+            let taken = claims.lock();
+            let mut statement = connection.prepare_cached(sql::NEXT_DUE)?;
+            let mut rows = statement.query([destination])?;
+            while let Some(row) = rows.next()? {
+                if !taken.contains(&row.get(0)?) {
+                    return moment_or_none(row, 1);
+                }
+            }
+            Ok(None)
+        })
+        .await
+}
+
+/// Records outcomes and circuits.
+pub(crate) async fn settle(
+    writer: &Writer,
+    claims: &Arc<Claims>,
+    clock: &dyn Clock,
+    settlements: Vec<Settlement>,
+    circuits: Vec<(DestinationId, Circuit)>,
+) -> Result<(), StoreError> {
+    const DOING: &str = "record the outcomes of deliveries";
+    let broken = |error| StoreError::new(DOING, error);
+    let now = clock.now();
+    let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.delivery_id.as_i64()).collect();
+    let mut attempts = Vec::with_capacity(settlements.len());
+    for settlement in &settlements {
+        attempts.push(settlement.attempt.as_ref().map(encode).transpose().map_err(broken)?);
+    }
+    let mut phases = Vec::with_capacity(circuits.len());
+    for (destination, circuit) in &circuits {
+        phases.push((destination.as_i64(), encode(circuit).map_err(broken)?));
+    }
+    let work = move |connection: &Connection| -> Result<(), Abort> {
+        let mut added = Added::default();
+        for (settlement, attempt) in settlements.iter().zip(&attempts) {
+            record(connection, settlement, attempt.as_deref(), now, &mut added)?;
+        }
+        for (destination, circuit) in &phases {
+            connection.prepare_cached(sql::SET_CIRCUIT)?.execute(params![destination, circuit])?;
+        }
+        Ok(added.store(connection)?)
+    };
+    let claims = Arc::clone(claims);
+    Ok(writer.write_then(DOING, work, move || claims.give_up(ids)).await?)
+}
+
+/// Records one outcome. One of a delivery that is settled already changes nothing.
+fn record(
+    connection: &Connection,
+    settlement: &Settlement,
+    attempt: Option<&str>,
+    now: Timestamp,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    let id = settlement.delivery_id.as_i64();
+    let tries = i64::from(attempt.is_some());
+    let (state, reason) = match &settlement.next {
+        Next::RetryAt { at, reason } => {
+            let made: Option<u32> = connection
+                .prepare_cached(sql::RETRY)?
+                .query_row(params![id, tries, at.as_millis(), reason], |row| row.get(0))
+                .optional()?;
+            return record_attempt(connection, id, made, attempt);
+        }
+        Next::Delivered => (DeliveryState::Delivered, None),
+        Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
+        Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
+    };
+    let ended_at = settlement.attempt.as_ref().map(|attempt| ended_at(attempt).as_millis());
+    let settled: Option<(u32, i64, i64)> = connection
+        .prepare_cached(sql::SETTLE)?
+        .query_row(params![id, state.code(), tries, reason, ended_at, now.as_millis()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((made, destination, incident)) = settled else { return Ok(()) };
+    record_attempt(connection, id, Some(made), attempt)?;
+    added.count(destination, -1);
+    connection.prepare_cached(sql::UNBLOCK_FIRST)?.execute([destination, incident]).map(drop)
+}
+
+fn record_attempt(
+    connection: &Connection,
+    id: i64,
+    made: Option<u32>,
+    attempt: Option<&str>,
+) -> rusqlite::Result<()> {
+    if let (Some(number), Some(document)) = (made, attempt) {
+        connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![id, number, document])?;
+    }
+    Ok(())
+}
+
+fn ended_at(attempt: &Attempt) -> Timestamp {
+    attempt.started_at.plus(std::time::Duration::from_micros(attempt.duration_us))
+}
+
+/// What waits for each destination.
+pub(crate) async fn backlog(readers: &Readers) -> Result<Vec<Backlog>, StoreError> {
+    readers
+        .read("count what waits", move |connection| {
+            connection
+                .prepare_cached(sql::BACKLOG)?
+                .query_map([], |row| {
+                    Ok(Backlog {
+                        destination_id: Id::from_i64(row.get(0)?),
+                        unsettled: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
+                        oldest: moment_or_none(row, 2)?,
+                    })
+                })?
+                .collect()
+        })
+        .await
+}
+
+/// Sends a settled delivery again.
+pub(crate) async fn redeliver(writer: &Writer, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+    let work = move |connection: &Connection| -> Result<bool, Abort> {
+        let delivery = connection.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
+        let Some(delivery) = delivery.filter(|delivery| delivery.state.is_settled()) else {
+            return Ok(false);
+        };
+        if is_deleted(connection, delivery.destination_id.as_i64())? {
+            return Ok(false);
+        }
+        let mut added = Added::default();
+        send_again(connection, &delivery, now, &mut added)?;
+        added.store(connection)?;
+        Ok(true)
+    };
+    Ok(writer.write("send the delivery again", Shield::Savepoint, work).await?)
+}
+
+/// Sends dead deliveries of a destination again.
+pub(crate) async fn recover(
+    writer: &Writer,
+    destination_id: DestinationId,
+    since: Timestamp,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u32, StoreError> {
+    let work = move |connection: &Connection| -> Result<u32, Abort> {
+        let destination = destination_id.as_i64();
+        if is_deleted(connection, destination)? {
+            return Ok(0);
+        }
+        let mut dead: Vec<Delivery> = connection
+            .prepare_cached(sql::DEAD_SINCE)?
+            .query_map(params![destination, since.as_millis(), limit], read)?
+            .collect::<Result<_, _>>()?;
+        dead.sort_by_key(|delivery| (delivery.incident_id, delivery.sequence));
+        let mut added = Added::default();
+        for delivery in &dead {
+            send_again(connection, delivery, now, &mut added)?;
+        }
+        added.store(connection)?;
+        Ok(u32::try_from(dead.len()).unwrap_or(u32::MAX))
+    };
+    Ok(writer.write("send dead deliveries again", Shield::Savepoint, work).await?)
+}
+
+fn send_again(
+    connection: &Connection,
+    delivery: &Delivery,
+    now: Timestamp,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    let (destination, incident) = (delivery.destination_id.as_i64(), delivery.incident_id.as_i64());
+    let blocked: bool = connection
+        .prepare_cached(sql::HAS_UNSETTLED_BEFORE)?
+        .query_row(params![destination, incident, delivery.sequence], |row| row.get(0))?;
+    let state = if blocked { DeliveryState::Blocked } else { DeliveryState::Pending };
+    let due_at = (!blocked).then_some(now.as_millis());
+    connection.prepare_cached(sql::SEND_AGAIN)?.execute(params![
+        delivery.id.as_i64(),
+        state.code(),
+        due_at
+    ])?;
+    added.count(destination, 1);
+    Ok(())
+}
+
+/// One delivery and its attempts.
+pub(crate) async fn one(
+    readers: &Readers,
+    id: DeliveryId,
+) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
+    readers
+        .read("read the delivery", move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let delivery = snapshot.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
+            let Some(delivery) = delivery else { return Ok(None) };
+            let attempts = snapshot
+                .prepare_cached(sql::ATTEMPTS)?
+                .query_map(params![id.as_i64(), ATTEMPTS_SHOWN_MAX], |row| {
+                    Ok(Attempt { number: row.get(0)?, ..decode(row, 1)? })
+                })?
+                .collect::<Result<_, _>>()?;
+            Ok(Some((delivery, attempts)))
+        })
+        .await
+}
+
+/// A page of deliveries.
+pub(crate) async fn page(
+    readers: &Readers,
+    filter: DeliveryFilter,
+    page: PageRequest,
+) -> Result<Page<Delivery>, StoreError> {
+    readers
+        .read("list deliveries", move |connection| {
+            let below = below(page);
+            let destination = filter.destination_id.map(Id::as_i64);
+            let incident = filter.incident_id.map(Id::as_i64);
+            let dead = filter.state == Some(DeliveryState::Dead);
+            let prepare = |statement| connection.prepare_cached(statement);
+            let collect = |statement: &mut Statement<'_>, params: &[&dyn ToSql]| {
+                collect(statement, params, filter, page)
+            };
+            match (incident, destination, dead) {
+                (Some(of), _, _) => {
+                    collect(&mut *prepare(sql::PAGE_OF_INCIDENT)?, params![below, EXAMINED_MAX, of])
+                }
+                (None, Some(to), true) => {
+                    collect(&mut *prepare(sql::PAGE_DEAD_TO_DESTINATION)?, params![below, EXAMINED_MAX, to])
+                }
+                (None, Some(to), false) => {
+                    collect(&mut *prepare(sql::PAGE_TO_DESTINATION)?, params![below, EXAMINED_MAX, to])
+                }
+                (None, None, true) => collect(&mut *prepare(sql::PAGE_DEAD)?, params![below, EXAMINED_MAX]),
+                (None, None, false) => collect(&mut *prepare(sql::PAGE)?, params![below, EXAMINED_MAX]),
+            }
+        })
+        .await
+}
+
+fn collect(
+    statement: &mut Statement<'_>,
+    params: &[&dyn ToSql],
+    filter: DeliveryFilter,
+    page: PageRequest,
+) -> rusqlite::Result<Page<Delivery>> {
+    let mut pager = Pager::new(page);
+    let (mut examined, mut last) = (0, 0);
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        let delivery = read(row)?;
+        examined += 1;
+        last = delivery.id.as_i64();
+        if filter.destination_id.is_none_or(|wanted| wanted == delivery.destination_id)
+            && filter.state.is_none_or(|wanted| wanted == delivery.state)
+        {
+            pager.push(last, delivery);
+            if pager.is_full() {
+                break;
+            }
+        }
+    }
+    Ok(if examined == EXAMINED_MAX { pager.finish_early(last) } else { pager.finish() })
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        id: Id::from_i64(row.get(0)?),
+        destination_id: Id::from_i64(row.get(1)?),
+        incident_id: Id::from_i64(row.get(2)?),
+        event_id: Id::from_i64(row.get(3)?),
+        sequence: row.get(4)?,
+        state: state(row, 5)?,
+        attempts: row.get(6)?,
+        attempts_forgiven: row.get(7)?,
+        next_attempt_at: moment_or_none(row, 8)?,
+        reason: row.get(9)?,
+        created_at: moment(row, 10)?,
+        settled_at: moment_or_none(row, 11)?,
+    })
+}

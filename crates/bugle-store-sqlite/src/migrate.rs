@@ -1,0 +1,71 @@
+//! Brings a database to the schema that this program knows. Each step is a numbered file and one transaction; the number
+//! of the last one that was taken is SQLite's own `user_version`.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::OpenError;
+
+/// The steps in their order; the first is number 1. A released step is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+
+/// The schema that this program knows.
+const SCHEMA: i64 = MIGRATIONS.len().cast_signed() as i64;
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Takes the steps that are missing. Refuses a database that a newer program has changed.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let found = version(connection)?;
+    if found > SCHEMA || found < 0 {
+        return Err(OpenError::NewerSchema { found, known: SCHEMA });
+    }
+    for (number, step) in (1_i64..).zip(MIGRATIONS) {
+        if number > found {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let key = |connection: &Connection| -> Vec<u8> {
+            connection.query_row(crate::sql::config::SEAL_KEY, [], |row| row.get(0)).unwrap()
+        };
+        let before = key(&connection);
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection).unwrap(), SCHEMA);
+        assert_eq!((key(&connection), before.len()), (before, 32));
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        let refusal = migrate(&mut connection).unwrap_err().to_string();
+        assert!(refusal.contains("newer version of Bugle"), "{refusal}");
+        assert_eq!(version(&connection).unwrap(), SCHEMA + 1);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_as_it_was() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE delivery (id)").unwrap();
+        assert!(migrate(&mut connection).is_err());
+        assert_eq!(version(&connection).unwrap(), 0);
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1);
+    }
+}

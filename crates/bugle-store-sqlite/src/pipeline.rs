@@ -1,0 +1,107 @@
+//! Committing one step of the pipeline, or one action on an incident: whole or not at all.
+
+use bugle_model::{Alert, Event};
+use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
+use rusqlite::{Connection, ErrorCode, ffi, params};
+
+use crate::{
+    codec::encode,
+    deliveries,
+    incidents::{self, WrittenIncident},
+    receipts,
+    sql::incidents as sql,
+    writer::{Abort, Shield, Writer},
+};
+
+/// A step with its documents written, so that the writer does not have to.
+struct WrittenStep {
+    at_ms: i64,
+    receipts: Vec<(ReceiptOutcome, String)>,
+    alerts: Vec<(Alert, String)>,
+    incidents: Vec<WrittenIncident>,
+    events: Vec<(EventKey, String)>,
+    deliveries: Vec<NewDelivery>,
+}
+
+struct EventKey {
+    id: i64,
+    incident_id: i64,
+    sequence: u32,
+}
+
+/// Commits a step.
+pub(crate) async fn commit(writer: &Writer, step: Step) -> Result<(), CommitError> {
+    const DOING: &str = "commit the step";
+    let step = WrittenStep::new(step).map_err(|error| StoreError::new(DOING, error))?;
+    let work = move |connection: &Connection| step.write(connection).map_err(conflict);
+    Ok(writer.write(DOING, Shield::Savepoint, work).await?)
+}
+
+impl WrittenStep {
+    fn new(step: Step) -> rusqlite::Result<Self> {
+        let event_key = |event: &Event| EventKey {
+            id: event.id.as_i64(),
+            incident_id: event.incident_id.as_i64(),
+            sequence: event.sequence,
+        };
+        Ok(Self {
+            at_ms: step.at.as_millis(),
+            receipts: step
+                .receipts
+                .into_iter()
+                .map(|outcome| {
+                    Ok((encode(&outcome.signals)?, outcome)).map(|(text, outcome)| (outcome, text))
+                })
+                .collect::<rusqlite::Result<_>>()?,
+            alerts: step
+                .alerts
+                .into_iter()
+                .map(|alert| Ok((encode(&alert)?, alert)).map(|(text, alert)| (alert, text)))
+                .collect::<rusqlite::Result<_>>()?,
+            incidents: step.incidents.into_iter().map(WrittenIncident::new).collect::<Result<_, _>>()?,
+            events: step
+                .events
+                .iter()
+                .map(|event| Ok((event_key(event), encode(event)?)))
+                .collect::<rusqlite::Result<_>>()?,
+            deliveries: step.deliveries,
+        })
+    }
+
+    fn write(&self, connection: &Connection) -> Result<(), Abort> {
+        // What may conflict comes first.
+        for incident in &self.incidents {
+            incidents::store(connection, incident)?;
+        }
+        for (alert, document) in &self.alerts {
+            incidents::store_alert(connection, alert, document)?;
+        }
+        for (key, document) in &self.events {
+            let values = params![key.id, key.incident_id, key.sequence, document];
+            connection.prepare_cached(sql::EVENT_INSERT)?.execute(values)?;
+        }
+        deliveries::insert(connection, &self.deliveries, self.at_ms)?;
+        for (outcome, signals) in &self.receipts {
+            receipts::record(connection, outcome, signals)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key that is taken means that somebody else was there first; any other refusal is the database's.
+fn conflict(abort: Abort) -> Abort {
+    match abort {
+        Abort::Database(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == ErrorCode::ConstraintViolation
+                && matches!(
+                    failure.extended_code,
+                    ffi::SQLITE_CONSTRAINT_UNIQUE
+                        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                        | ffi::SQLITE_CONSTRAINT_ROWID
+                ) =>
+        {
+            Abort::Conflict
+        }
+        other => other,
+    }
+}

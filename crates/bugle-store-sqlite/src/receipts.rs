@@ -1,0 +1,288 @@
+//! Receipts: appended once, then only their state moves.
+
+use bugle_model::{
+    Page, Receipt, ReceiptId, ReceiptState, Timestamp, Verification, id::Id,
+    limits::QUARANTINE_PER_INTEGRATION_MAX, receipt::DedupKey,
+};
+use bugle_store::{Appended, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
+
+use crate::{
+    codec::{Code, decode, decode_or_none, encode, moment, parse, state},
+    page::{Pager, below, rows},
+    readers::Readers,
+    sql::receipts as sql,
+    writer::{Abort, Shield, Writer},
+};
+
+/// Two receipts with equal bodies are the same delivery, perhaps, when they come within this time.
+const SAME_BODY_WITHIN_MS: i64 = 5 * 60 * 1000;
+/// Bodies read at once for the pipeline; more wait for the next read.
+const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Rejected receipts pushed out by one append, should there ever be more than one too many.
+const PUSHED_OUT_MAX: i64 = 16;
+
+/// A receipt with its documents written, so that the writer does not have to.
+struct Written {
+    receipt: Receipt,
+    verification: String,
+    head: String,
+}
+
+/// Keeps a receipt.
+pub(crate) async fn append(writer: &Writer, receipt: Receipt) -> Result<Appended, StoreError> {
+    const DOING: &str = "keep the receipt";
+    let broken = |error| StoreError::new(DOING, error);
+    let row = Written {
+        verification: encode(&receipt.verification).map_err(broken)?,
+        head: encode(&receipt.head).map_err(broken)?,
+        receipt,
+    };
+    // A rejected one takes several writes; an accepted one fails with its first or with the disk.
+    let shield = if row.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
+    Ok(writer.write(DOING, shield, move |connection| Ok(insert(connection, &row)?)).await?)
+}
+
+fn insert(connection: &Connection, row: &Written) -> rusqlite::Result<Appended> {
+    let receipt = &row.receipt;
+    let rejected = receipt.state == ReceiptState::Rejected;
+    let key = receipt.dedup_key.filter(|_| !rejected);
+    let duplicate_of = key.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
+    connection.prepare_cached(sql::INSERT)?.execute(params![
+        receipt.id.as_i64(),
+        receipt.integration_id.as_i64(),
+        receipt.received_at.as_millis(),
+        receipt.remote_ip.to_string(),
+        receipt.correlation_id,
+        row.verification,
+        key.map(|key| key.explicit),
+        key.filter(|key| !key.explicit).map(|_| window(receipt.received_at)),
+        key.as_ref().map(|key| key.hash.as_slice()),
+        receipt.alert_key,
+        row.head,
+        receipt.body,
+    ])?;
+    let state = match key {
+        Some(DedupKey { explicit: true, .. }) if duplicate_of.is_some() => ReceiptState::Duplicate,
+        _ => receipt.state,
+    };
+    let outcome =
+        ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
+    place(connection, receipt.integration_id.as_i64(), &outcome, None)?;
+    if rejected {
+        push_out(connection, receipt.integration_id.as_i64())?;
+    }
+    Ok(Appended { duplicate_of })
+}
+
+fn window(received_at: Timestamp) -> i64 {
+    received_at.as_millis().div_euclid(SAME_BODY_WITHIN_MS)
+}
+
+fn earlier(connection: &Connection, receipt: &Receipt, key: DedupKey) -> rusqlite::Result<Option<ReceiptId>> {
+    let integration = receipt.integration_id.as_i64();
+    if key.explicit {
+        return connection
+            .prepare_cached(sql::SAME_SENDER_ID)?
+            .query_row(params![integration, key.hash.as_slice()], |row| row.get(0).map(Id::from_i64))
+            .optional();
+    }
+    let mut same_body = connection.prepare_cached(sql::SAME_BODY)?;
+    let now = window(receipt.received_at);
+    for window in [now, now - 1] {
+        let found: Option<(i64, i64)> = same_body
+            .query_row(params![window, integration, key.hash.as_slice()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        if let Some((id, received_at)) = found {
+            let recent = receipt.received_at.as_millis() - received_at <= SAME_BODY_WITHIN_MS;
+            return Ok(recent.then_some(Id::from_i64(id)));
+        }
+    }
+    Ok(None)
+}
+
+/// Puts a receipt where its state belongs: into the inbox, or among those that are dealt with.
+fn place(
+    connection: &Connection,
+    integration_id: i64,
+    outcome: &ReceiptOutcome,
+    signals: Option<&str>,
+) -> rusqlite::Result<()> {
+    let id = outcome.id.as_i64();
+    if outcome.state == ReceiptState::Pending {
+        connection.prepare_cached(sql::INSERT_INBOX)?.execute(params![id, integration_id])?;
+    } else {
+        connection.prepare_cached(sql::REPLACE_OUTCOME)?.execute(params![
+            id,
+            integration_id,
+            outcome.state.code(),
+            outcome.problem,
+            signals
+        ])?;
+    }
+    Ok(())
+}
+
+/// Deletes the rejected receipts of an integration that are beyond its bound.
+fn push_out(connection: &Connection, integration_id: i64) -> rusqlite::Result<()> {
+    let newest_too_many: Option<i64> = connection
+        .prepare_cached(sql::QUARANTINE_OVERFLOW)?
+        .query_row(params![integration_id, QUARANTINE_PER_INTEGRATION_MAX], |row| row.get(0))
+        .optional()?;
+    let Some(newest_too_many) = newest_too_many else { return Ok(()) };
+    let oldest: Vec<i64> = connection
+        .prepare_cached(sql::QUARANTINE_OLDEST)?
+        .query_map(params![integration_id, newest_too_many, PUSHED_OUT_MAX], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in oldest {
+        connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
+        connection.prepare_cached(sql::DELETE)?.execute([id])?;
+    }
+    Ok(())
+}
+
+/// Moves a receipt to where a step left it. One that is not known is passed over: retention may have been faster.
+pub(crate) fn record(
+    connection: &Connection,
+    outcome: &ReceiptOutcome,
+    signals: &str,
+) -> rusqlite::Result<()> {
+    let id = outcome.id.as_i64();
+    let integration: Option<i64> =
+        connection.prepare_cached(sql::INTEGRATION_OF)?.query_row([id], |row| row.get(0)).optional()?;
+    let Some(integration) = integration else { return Ok(()) };
+    let leave = if outcome.state == ReceiptState::Pending { sql::DELETE_OUTCOME } else { sql::DELETE_INBOX };
+    connection.prepare_cached(leave)?.execute([id])?;
+    place(connection, integration, outcome, (!outcome.signals.is_empty()).then_some(signals))?;
+    if outcome.state == ReceiptState::Rejected {
+        push_out(connection, integration)?;
+    }
+    Ok(())
+}
+
+/// Puts a receipt before the pipeline again.
+pub(crate) async fn requeue(
+    writer: &Writer,
+    id: ReceiptId,
+    verification: Verification,
+) -> Result<(), StoreError> {
+    const DOING: &str = "put the receipt back into the inbox";
+    let verification = encode(&verification).map_err(|error| StoreError::new(DOING, error))?;
+    let work = move |connection: &Connection| -> Result<(), Abort> {
+        let integration: Option<i64> = connection
+            .prepare_cached(sql::UPDATE_VERIFICATION)?
+            .query_row(params![id.as_i64(), verification], |row| row.get(0))
+            .optional()?;
+        if let Some(integration) = integration {
+            connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id.as_i64()])?;
+            connection.prepare_cached(sql::INSERT_INBOX)?.execute(params![id.as_i64(), integration])?;
+        }
+        Ok(())
+    };
+    Ok(writer.write(DOING, Shield::Savepoint, work).await?)
+}
+
+/// Pending receipts, oldest first.
+pub(crate) async fn pending(readers: &Readers, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+    readers
+        .read("read the inbox", move |connection| {
+            let mut statement = connection.prepare_cached(sql::PENDING)?;
+            let mut rows = statement.query([limit])?;
+            let (mut receipts, mut bytes) = (Vec::new(), 0_usize);
+            while let Some(row) = rows.next()? {
+                let mut receipt = read(row)?;
+                receipt.body = row.get(12)?;
+                bytes += receipt.body.len();
+                receipts.push(receipt);
+                if bytes >= PENDING_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(receipts)
+        })
+        .await
+}
+
+/// One receipt and what its signals did.
+pub(crate) async fn one(
+    readers: &Readers,
+    id: ReceiptId,
+) -> Result<Option<(Receipt, Vec<SignalOutcome>)>, StoreError> {
+    readers
+        .read("read the receipt", move |connection| {
+            connection
+                .prepare_cached(sql::ONE)?
+                .query_row([id.as_i64()], |row| {
+                    let mut receipt = read(row)?;
+                    receipt.body = row.get(12)?;
+                    Ok((receipt, decode_or_none(row, 13)?.unwrap_or_default()))
+                })
+                .optional()
+        })
+        .await
+}
+
+/// A page of receipts.
+pub(crate) async fn page(
+    readers: &Readers,
+    filter: ReceiptFilter,
+    page: PageRequest,
+) -> Result<Page<Receipt>, StoreError> {
+    readers
+        .read("list receipts", move |connection| {
+            let (below, limit) = (below(page), rows(page));
+            let integration = filter.integration_id.map(Id::as_i64);
+            let collect = |statement: &mut Statement<'_>, params: &[&dyn rusqlite::ToSql]| {
+                let mut pager = Pager::new(page);
+                let mut rows = statement.query(params)?;
+                while let Some(row) = rows.next()? {
+                    let receipt = read(row)?;
+                    pager.push(receipt.id.as_i64(), receipt);
+                }
+                Ok(pager.finish())
+            };
+            let prepare = |statement| connection.prepare_cached(statement);
+            match (integration, filter.state) {
+                (None, None) => collect(&mut *prepare(sql::PAGE)?, params![below, limit]),
+                (Some(of), None) => {
+                    collect(&mut *prepare(sql::PAGE_OF_INTEGRATION)?, params![below, limit, of])
+                }
+                (None, Some(ReceiptState::Pending)) => {
+                    collect(&mut *prepare(sql::PAGE_PENDING)?, params![below, limit])
+                }
+                (Some(of), Some(ReceiptState::Pending)) => {
+                    collect(&mut *prepare(sql::PAGE_PENDING_OF_INTEGRATION)?, params![below, limit, of])
+                }
+                (None, Some(state)) => {
+                    collect(&mut *prepare(sql::PAGE_IN_STATE)?, params![below, limit, state.code()])
+                }
+                (Some(of), Some(state)) => collect(
+                    &mut *prepare(sql::PAGE_OF_INTEGRATION_IN_STATE)?,
+                    params![below, limit, of, state.code()],
+                ),
+            }
+        })
+        .await
+}
+
+/// A receipt without its body.
+fn read(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+    let explicit: Option<bool> = row.get(6)?;
+    let hash: Option<[u8; 16]> = row.get(7)?;
+    Ok(Receipt {
+        id: Id::from_i64(row.get(0)?),
+        integration_id: Id::from_i64(row.get(1)?),
+        received_at: moment(row, 2)?,
+        remote_ip: parse(row, 3)?,
+        correlation_id: row.get(4)?,
+        verification: decode(row, 5)?,
+        dedup_key: explicit.zip(hash).map(|(explicit, hash)| DedupKey { hash, explicit }),
+        alert_key: row.get(8)?,
+        head: decode(row, 9)?,
+        state: state(row, 10)?,
+        problem: row.get(11)?,
+        body: Vec::new(),
+    })
+}

@@ -1,0 +1,32 @@
+//! What people configure, and what the store keeps about itself.
+
+statements! {
+    SEAL_KEY = "SELECT seal_key FROM instance WHERE id = 1";
+    /// Configured things have random ids of their own and do not count.
+    ID_FLOOR = "SELECT max(coalesce((SELECT max(id) FROM receipt), 0), coalesce((SELECT max(id) FROM alert), 0), \
+        coalesce((SELECT max(id) FROM incident), 0), coalesce((SELECT max(id) FROM event), 0), \
+        coalesce((SELECT max(id) FROM delivery), 0))";
+    PING = "UPDATE instance SET pings = pings + 1 WHERE id = 1";
+
+    INTEGRATIONS = "SELECT id, document FROM integration WHERE deleted_at IS NULL ORDER BY id";
+    INTEGRATION_PUT = "INSERT INTO integration (id, document) VALUES (?1, ?2) \
+        ON CONFLICT (id) DO UPDATE SET document = excluded.document WHERE deleted_at IS NULL";
+    INTEGRATION_DELETE = "UPDATE integration SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL";
+    DESTINATIONS = "SELECT d.id, d.document, c.document FROM destination d \
+        LEFT JOIN circuit c ON c.destination_id = d.id WHERE d.deleted_at IS NULL ORDER BY d.id";
+    DESTINATION_PUT = "INSERT INTO destination (id, document) VALUES (?1, ?2) \
+        ON CONFLICT (id) DO UPDATE SET document = excluded.document WHERE deleted_at IS NULL";
+    DESTINATION_DELETE = "UPDATE destination SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL";
+    BACKLOG_BEGIN = "INSERT OR IGNORE INTO backlog (destination_id, unsettled) VALUES (?1, 0)";
+
+    SECRETS = "SELECT secret_id, value, created_at, expires_at FROM secret WHERE owner_kind = ?1 AND owner_id = ?2 \
+        ORDER BY place";
+    SECRETS_DELETE = "DELETE FROM secret WHERE owner_kind = ?1 AND owner_id = ?2";
+    SECRET_INSERT = "INSERT INTO secret (owner_kind, owner_id, place, secret_id, value, created_at, expires_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+    API_KEYS = "SELECT id, name, scope, hash, created_at, last_used_at FROM api_key ORDER BY id";
+    API_KEY_PUT = "INSERT INTO api_key (id, name, scope, hash, created_at, last_used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, scope = excluded.scope, last_used_at = excluded.last_used_at";
+    API_KEY_DELETE = "DELETE FROM api_key WHERE id = ?1";
+}

@@ -1,0 +1,62 @@
+//! Deliveries, their attempts and the count of what waits.
+
+macro_rules! columns {
+    () => {
+        "id, destination_id, incident_id, event_id, sequence, state, attempts, attempts_forgiven, next_attempt_at, \
+         reason, created_at, settled_at"
+    };
+}
+
+macro_rules! page {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM delivery WHERE ",
+            $condition,
+            " AND id < ?1 ORDER BY id DESC LIMIT ?2"
+        )
+    };
+}
+
+statements! {
+    HAS_UNSETTLED = "SELECT EXISTS (SELECT 1 FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2)";
+    HAS_UNSETTLED_BEFORE = "SELECT EXISTS (SELECT 1 FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND \
+        sequence < ?3 AND state < 2)";
+    INSERT = "INSERT INTO delivery (id, destination_id, incident_id, event_id, sequence, state, next_attempt_at, \
+        created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    ADD_TO_BACKLOG = "INSERT INTO backlog (destination_id, unsettled) VALUES (?1, ?2) \
+        ON CONFLICT (destination_id) DO UPDATE SET unsettled = unsettled + excluded.unsettled";
+
+    DESTINATION_IS_DELETED = "SELECT EXISTS (SELECT 1 FROM destination WHERE id = ?1 AND deleted_at IS NOT NULL)";
+    DUE = "SELECT id FROM delivery WHERE destination_id = ?1 AND next_attempt_at <= ?2 AND state = 0 \
+        ORDER BY next_attempt_at, id";
+    NEXT_DUE = "SELECT id, next_attempt_at FROM delivery WHERE destination_id = ?1 AND state = 0 \
+        ORDER BY next_attempt_at, id";
+    SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
+        settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
+        RETURNING attempts, destination_id, incident_id";
+    RETRY = "UPDATE delivery SET attempts = attempts + ?2, next_attempt_at = ?3, reason = ?4 \
+        WHERE id = ?1 AND state IN (0) RETURNING attempts";
+    /// An unblocked delivery is due since it was made, so it goes before younger ones.
+    UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at WHERE state = 1 AND id = \
+        (SELECT id FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 ORDER BY sequence LIMIT 1)";
+    SET_CIRCUIT = "INSERT OR REPLACE INTO circuit (destination_id, document) VALUES (?1, ?2)";
+    ATTEMPT_INSERT = "INSERT INTO attempt (delivery_id, number, document) VALUES (?1, ?2, ?3)";
+    ATTEMPTS = "SELECT number, document FROM attempt WHERE delivery_id = ?1 ORDER BY number LIMIT ?2";
+
+    SEND_AGAIN = "UPDATE delivery SET state = ?2, attempts_forgiven = attempts, next_attempt_at = ?3, reason = NULL, \
+        settled_at = NULL WHERE id = ?1";
+    DEAD_SINCE = concat!("SELECT ", columns!(), " FROM delivery WHERE destination_id = ?1 AND created_at >= ?2 AND \
+        state = 3 ORDER BY created_at, id LIMIT ?3");
+    BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT min(created_at) FROM delivery \
+        WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
+        WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";
+
+    ONE = concat!("SELECT ", columns!(), " FROM delivery WHERE id = ?1");
+    PAGE = concat!("SELECT ", columns!(), " FROM delivery WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+    PAGE_OF_INCIDENT = page!("incident_id = ?3");
+    PAGE_TO_DESTINATION = page!("destination_id = ?3");
+    PAGE_DEAD = page!("state = 3");
+    PAGE_DEAD_TO_DESTINATION = page!("destination_id = ?3 AND state = 3");
+}

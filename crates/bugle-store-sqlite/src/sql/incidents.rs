@@ -1,0 +1,73 @@
+//! Alerts, incidents, the words they are found by, and the events on their timelines.
+
+/// The columns that a page's rows are checked by before their documents are read.
+macro_rules! facts {
+    () => {
+        "i.id, i.status, i.severity, i.owner, i.platform"
+    };
+}
+
+macro_rules! page {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            facts!(),
+            " FROM incident i WHERE ",
+            $condition,
+            " AND i.id < ?1 ORDER BY i.id DESC LIMIT ?2"
+        )
+    };
+}
+
+macro_rules! in_status {
+    ($parameter:literal) => {
+        concat!(
+            "SELECT id, status, severity, owner, platform FROM incident WHERE status = ",
+            $parameter,
+            " AND id < ?1"
+        )
+    };
+}
+
+statements! {
+    ALERT_BY_FINGERPRINT = "SELECT document FROM alert WHERE integration_id = ?1 AND fingerprint = ?2";
+    ALERT_KEYS = "SELECT incident_id FROM alert WHERE id = ?1";
+    ALERT_INSERT = "INSERT INTO alert (id, integration_id, fingerprint, incident_id, document) VALUES (?1, ?2, ?3, ?4, ?5)";
+    /// For an alert that stays with its incident, which is nearly always: no index changes.
+    ALERT_TOUCH = "UPDATE alert SET document = ?2 WHERE id = ?1";
+    ALERT_MOVE = "UPDATE alert SET document = ?2, incident_id = ?3 WHERE id = ?1";
+    ALERTS_OF_INCIDENT = "SELECT id, document FROM alert WHERE incident_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+
+    ONE = "SELECT document FROM incident WHERE id = ?1";
+    UNRESOLVED_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status < 3";
+    RESOLVED_LAST_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status >= 3 \
+        ORDER BY resolved_at DESC LIMIT 1";
+    FACTS = "SELECT revision, status, severity, owner, platform, grouping_key, resolved_at, words_hash \
+        FROM incident WHERE id = ?1";
+    INSERT = "INSERT INTO incident (id, revision, status, severity, owner, platform, grouping_key, resolved_at, \
+        words_hash, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    /// For a change that touches no column that is filtered on: no index changes.
+    TOUCH = "UPDATE incident SET revision = ?2, document = ?3 WHERE id = ?1";
+    UPDATE = "UPDATE incident SET revision = ?2, status = ?3, severity = ?4, owner = ?5, platform = ?6, \
+        grouping_key = ?7, resolved_at = ?8, words_hash = ?9, document = ?10 WHERE id = ?1";
+    WORDS_INSERT = "INSERT INTO incident_text (rowid, words) VALUES (?1, ?2)";
+    WORDS_DELETE = "DELETE FROM incident_text WHERE rowid = ?1";
+
+    PAGE = "SELECT i.id, i.status, i.severity, i.owner, i.platform FROM incident i WHERE i.id < ?1 \
+        ORDER BY i.id DESC LIMIT ?2";
+    PAGE_WITH_SEVERITY = page!("i.severity = ?3");
+    PAGE_WITH_OWNER = page!("i.owner = ?3");
+    PAGE_OF_PLATFORM = page!("i.platform = ?3");
+    PAGE_WITH_WORDS = concat!("SELECT ", facts!(), " FROM incident_text t CROSS JOIN incident i ON i.id = t.rowid \
+        WHERE t.words MATCH ?3 AND t.rowid < ?1 ORDER BY t.rowid DESC LIMIT ?2");
+    /// Seven ordered runs that are merged; a status that is not asked for is bound to NULL and costs nothing.
+    PAGE_IN_STATUSES = concat!(
+        in_status!("?3"), " UNION ALL ", in_status!("?4"), " UNION ALL ", in_status!("?5"), " UNION ALL ",
+        in_status!("?6"), " UNION ALL ", in_status!("?7"), " UNION ALL ", in_status!("?8"), " UNION ALL ",
+        in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
+    );
+
+    EVENT_INSERT = "INSERT INTO event (id, incident_id, sequence, document) VALUES (?1, ?2, ?3, ?4)";
+    EVENT_ONE = "SELECT document FROM event WHERE id = ?1";
+    TIMELINE = "SELECT sequence, document FROM event WHERE incident_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+}

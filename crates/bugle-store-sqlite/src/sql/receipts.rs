@@ -1,0 +1,58 @@
+//! Receipts, the inbox of those that are pending, and what became of the others.
+
+macro_rules! columns {
+    () => {
+        "r.id, r.integration_id, r.received_at, r.remote_ip, r.correlation_id, r.verification, r.dedup_explicit, \
+         r.dedup_hash, r.alert_key, r.head"
+    };
+}
+
+/// A page's rows come with their state and without their bodies.
+macro_rules! page {
+    ($from:literal) => {
+        concat!("SELECT ", columns!(), ", coalesce(o.state, 0), o.problem FROM ", $from, " LIMIT ?2")
+    };
+}
+
+statements! {
+    INSERT = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
+        dedup_explicit, dedup_window, dedup_hash, alert_key, head, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
+    DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1";
+    REPLACE_OUTCOME = "INSERT OR REPLACE INTO receipt_outcome (receipt_id, integration_id, state, problem, signals) \
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    DELETE_OUTCOME = "DELETE FROM receipt_outcome WHERE receipt_id = ?1";
+    INTEGRATION_OF = "SELECT integration_id FROM receipt WHERE id = ?1";
+    UPDATE_VERIFICATION = "UPDATE receipt SET verification = ?2 WHERE id = ?1 RETURNING integration_id";
+    DELETE = "DELETE FROM receipt WHERE id = ?1";
+
+    SAME_SENDER_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
+        ORDER BY id LIMIT 1";
+    SAME_BODY = "SELECT id, received_at FROM receipt WHERE dedup_window = ?1 AND integration_id = ?2 AND \
+        dedup_hash = ?3 AND dedup_explicit = 0 ORDER BY id DESC LIMIT 1";
+    /// The newest of those that are too many: the one after as many as may be kept.
+    QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = 4 \
+        ORDER BY receipt_id DESC LIMIT 1 OFFSET ?2";
+    QUARANTINE_OLDEST = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = 4 AND \
+        receipt_id <= ?2 ORDER BY receipt_id LIMIT ?3";
+
+    PENDING = concat!("SELECT ", columns!(), ", 0, NULL, r.body FROM inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
+        WHERE i.receipt_id > -1 ORDER BY i.receipt_id LIMIT ?1");
+    ONE = concat!("SELECT ", columns!(), ", coalesce(o.state, 0), o.problem, r.body, o.signals FROM receipt r \
+        LEFT JOIN receipt_outcome o ON o.receipt_id = r.id WHERE r.id = ?1");
+
+    PAGE = page!("receipt r LEFT JOIN receipt_outcome o ON o.receipt_id = r.id WHERE r.id < ?1 ORDER BY r.id DESC");
+    PAGE_OF_INTEGRATION = page!("receipt r LEFT JOIN receipt_outcome o ON o.receipt_id = r.id \
+        WHERE r.integration_id = ?3 AND r.id < ?1 ORDER BY r.id DESC");
+    PAGE_PENDING = page!("inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
+        LEFT JOIN receipt_outcome o ON o.receipt_id = r.id WHERE i.receipt_id < ?1 ORDER BY i.receipt_id DESC");
+    /// Reads the inbox from its end until the page is full; the inbox holds what the pipeline has not reached yet.
+    PAGE_PENDING_OF_INTEGRATION = page!("inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
+        LEFT JOIN receipt_outcome o ON o.receipt_id = r.id \
+        WHERE i.receipt_id < ?1 AND i.integration_id = ?3 ORDER BY i.receipt_id DESC");
+    PAGE_IN_STATE = page!("receipt_outcome o CROSS JOIN receipt r ON r.id = o.receipt_id \
+        WHERE o.state = ?3 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
+    PAGE_OF_INTEGRATION_IN_STATE = page!("receipt_outcome o CROSS JOIN receipt r ON r.id = o.receipt_id \
+        WHERE o.integration_id = ?3 AND o.state = ?4 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
+}

@@ -1,0 +1,57 @@
+//! Each statement's plan uses an index or the rowid.
+
+use rusqlite::Connection;
+
+use super::{config, deliveries, incidents, receipts};
+
+/// Tables of a handful of rows that a person configured, or of one row.
+const SMALL: &[&str] =
+    &["integration", "destination", "d", "api_key", "instance", "backlog", "b", "CONSTANT ROW"];
+
+fn plan(connection: &Connection, statement: &str) -> Vec<String> {
+    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    let mut rows = explain.raw_query();
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get::<_, String>(3).unwrap());
+    }
+    lines
+}
+
+fn is_bounded(line: &str) -> bool {
+    if line.contains("TEMP B-TREE") {
+        return false;
+    }
+    match line.strip_prefix("SCAN ") {
+        None => true,
+        Some(rest) => {
+            SMALL.iter().any(|name| rest == *name || rest.starts_with(&format!("{name} ")))
+                || (rest.contains("VIRTUAL TABLE INDEX") && !rest.ends_with("INDEX 0:"))
+        }
+    }
+}
+
+#[test]
+fn every_statement_uses_an_index() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    crate::migrate::migrate(&mut connection).unwrap();
+    let groups = [receipts::ALL, incidents::ALL, deliveries::ALL, config::ALL];
+    for (name, statement) in groups.into_iter().flatten() {
+        let plan = plan(&connection, statement);
+        assert!(plan.iter().all(|line| is_bounded(line)), "{name}: {plan:#?}");
+    }
+}
+
+#[test]
+fn a_scan_would_be_noticed() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    crate::migrate::migrate(&mut connection).unwrap();
+    for statement in [
+        "SELECT count(*) FROM receipt",
+        "SELECT id FROM delivery WHERE reason = ?1",
+        "SELECT id FROM alert ORDER BY document",
+    ] {
+        let plan = plan(&connection, statement);
+        assert!(!plan.iter().all(|line| is_bounded(line)), "{statement}: {plan:#?}");
+    }
+}

@@ -1,0 +1,157 @@
+//! The contract of [`Store`], each intention handed to its noun's module.
+
+use async_trait::async_trait;
+use bugle_model::{
+    Alert, ApiKey, ApiKeyId, Attempt, Circuit, Delivery, DeliveryId, Destination, DestinationId, Event,
+    Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Timestamp, Verification,
+};
+use bugle_store::{
+    Appended, Backlog, CommitError, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
+    ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
+};
+
+use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn instance(&self) -> Result<Instance> {
+        config::instance(&self.readers).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        config::ping(&self.writer).await
+    }
+
+    async fn append(&self, receipt: Receipt) -> Result<Appended> {
+        receipts::append(&self.writer, receipt).await
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Receipt>> {
+        receipts::pending(&self.readers, limit).await
+    }
+
+    async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>> {
+        receipts::one(&self.readers, id).await
+    }
+
+    async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>> {
+        receipts::page(&self.readers, filter, page).await
+    }
+
+    async fn requeue(&self, id: ReceiptId, verification: Verification) -> Result<()> {
+        receipts::requeue(&self.writer, id, verification).await
+    }
+
+    async fn alerts_by_key(&self, keys: Vec<(IntegrationId, String)>) -> Result<Vec<Alert>> {
+        incidents::alerts_by_key(&self.readers, keys).await
+    }
+
+    async fn incidents_for(&self, ids: Vec<IncidentId>, grouping_keys: Vec<String>) -> Result<Vec<Incident>> {
+        incidents::incidents_for(&self.readers, ids, grouping_keys).await
+    }
+
+    async fn commit(&self, step: Step) -> std::result::Result<(), CommitError> {
+        pipeline::commit(&self.writer, step).await
+    }
+
+    async fn incident(&self, id: IncidentId) -> Result<Option<Incident>> {
+        incidents::one(&self.readers, id).await
+    }
+
+    async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>> {
+        incidents::page(&self.readers, filter, page).await
+    }
+
+    async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>> {
+        incidents::timeline(&self.readers, id, page).await
+    }
+
+    async fn alerts_of(&self, id: IncidentId, page: PageRequest) -> Result<Page<Alert>> {
+        incidents::alerts_of(&self.readers, id, page).await
+    }
+
+    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
+        deliveries::claim_due(&self.readers, &self.claims, destination_id, now, limit).await
+    }
+
+    async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>> {
+        deliveries::next_due_at(&self.readers, &self.claims, destination_id).await
+    }
+
+    async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+        circuits: Vec<(DestinationId, Circuit)>,
+    ) -> Result<()> {
+        deliveries::settle(&self.writer, &self.claims, self.clock.as_ref(), settlements, circuits).await
+    }
+
+    async fn release(&self, deliveries: Vec<DeliveryId>) -> Result<()> {
+        self.claims.give_up(deliveries.into_iter().map(DeliveryId::as_i64));
+        Ok(())
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        deliveries::backlog(&self.readers).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>> {
+        deliveries::one(&self.readers, id).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>> {
+        deliveries::page(&self.readers, filter, page).await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
+        deliveries::redeliver(&self.writer, id, now).await
+    }
+
+    async fn recover(
+        &self,
+        destination_id: DestinationId,
+        since: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u32> {
+        deliveries::recover(&self.writer, destination_id, since, now, limit).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<Integration>> {
+        config::integrations(&self.readers).await
+    }
+
+    async fn put_integration(&self, integration: Integration) -> Result<()> {
+        config::put_integration(&self.writer, integration).await
+    }
+
+    async fn delete_integration(&self, id: IntegrationId, now: Timestamp) -> Result<()> {
+        config::delete_integration(&self.writer, id, now).await
+    }
+
+    async fn destinations(&self) -> Result<Vec<(Destination, Circuit)>> {
+        config::destinations(&self.readers).await
+    }
+
+    async fn put_destination(&self, destination: Destination) -> Result<()> {
+        config::put_destination(&self.writer, destination).await
+    }
+
+    async fn delete_destination(&self, id: DestinationId, now: Timestamp) -> Result<()> {
+        config::delete_destination(&self.writer, id, now).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        config::api_keys(&self.readers).await
+    }
+
+    async fn put_api_key(&self, key: ApiKey) -> Result<()> {
+        config::put_api_key(&self.writer, key).await
+    }
+
+    async fn delete_api_key(&self, id: ApiKeyId) -> Result<()> {
+        config::delete_api_key(&self.writer, id).await
+    }
+}
