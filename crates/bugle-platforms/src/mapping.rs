@@ -148,15 +148,20 @@ impl Mapping {
         }
         let mut remarks = Vec::new();
         let labels = self.labels(&Field::Labels, item, document);
-        let status_text = text(Field::Status);
-        let status = read_status(status_text.as_deref(), &mut remarks);
-        let severity_text = text(Field::Severity).or_else(|| labels.get("severity").cloned());
+        let word = |field: Field| {
+            let found = self.find(&field, item, document);
+            found.and_then(|found| Some((found.text()?, found.own_word()))).unzip()
+        };
+        let (status_word, status_text) = word(Field::Status);
+        let status = read_status(status_word.as_deref(), &mut remarks);
+        let (severity_word, severity_text) = word(Field::Severity);
+        let severity_word = severity_word.or_else(|| labels.get("severity").cloned());
         let observed_at = moment(Field::ObservedAt);
         let mut signal = Signal {
             status,
-            severity: read_severity(severity_text.as_deref(), status_text.as_deref(), status),
-            severity_text,
-            status_text,
+            severity: read_severity(severity_word.as_deref(), status_word.as_deref(), status),
+            severity_text: severity_text.flatten().or(severity_word),
+            status_text: status_text.flatten(),
             description: text(Field::Description).filter(|text| Some(text) != title.as_ref()),
             service: text(Field::Service).or_else(|| labels.get("service").cloned()),
             host: text(Field::Host)

@@ -192,14 +192,15 @@ const ENVELOPES: [&str; 5] = ["alert", "incident", "event", "data", "payload"];
 pub(super) fn find_usual<'v>(field: &Field, item: &'v Value) -> Option<Found<'v>> {
     if item.as_str().is_some() {
         let is_title = *field == Field::Title && readable(item).is_some();
-        return is_title.then_some(Found { path: Cow::Borrowed(""), value: Cow::Borrowed(item) });
+        return is_title.then_some(Found { path: Cow::Borrowed(""), value: Cow::Borrowed(item), said: None });
     }
     let envelopes = ENVELOPES.iter().filter_map(|name| item.get(name).map(|inner| (*name, inner)));
     let mut tolerated = None;
     for (envelope, object) in std::iter::once(("", item)).chain(envelopes) {
         for name in field.usual_names() {
             for (member, value) in object.pairs().iter().filter(|(member, _)| words::plain(member) == *name) {
-                let found = || Found { path: path(envelope, member), value: Cow::Borrowed(value) };
+                let found =
+                    || Found { path: path(envelope, member), value: Cow::Borrowed(value), said: None };
                 if field.understands(value) {
                     return Some(found());
                 }

@@ -37,8 +37,10 @@ enum Origin {
 pub(super) struct Found<'v> {
     /// Where it stood; empty for a constant.
     pub(super) path: Cow<'v, str>,
-    /// What stood there.
+    /// What stands for the field: what stood there, or what `values` makes of it.
     pub(super) value: Cow<'v, Value>,
+    /// The sender's own word, where `values` made another of it.
+    pub(super) said: Option<String>,
 }
 
 impl Rule {
@@ -76,14 +78,17 @@ impl Rule {
 
     /// What the field is in `item`, a part of `document`; `None` when no path has anything, and there is no default.
     pub(super) fn find<'v>(&'v self, item: &'v Value, document: &'v Value) -> Option<Found<'v>> {
-        let constant =
-            |text: &str| Found { path: Cow::Borrowed(""), value: Cow::Owned(Value::String(text.into())) };
+        let constant = |text: &str| Found {
+            path: Cow::Borrowed(""),
+            value: Cow::Owned(Value::String(text.into())),
+            said: None,
+        };
         let found = match &self.origin {
             Origin::Nothing => return None,
             Origin::Const(text) => Some(constant(text)),
             Origin::Paths(paths) => paths.iter().find_map(|path| {
                 let value = lookup(path, item, document).filter(|value| says_something(value))?;
-                Some(Found { path: Cow::Borrowed(path), value: Cow::Borrowed(value) })
+                Some(Found { path: Cow::Borrowed(path), value: Cow::Borrowed(value), said: None })
             }),
         };
         found.map(|found| self.translated(found)).or_else(|| self.default.as_deref().map(constant))
@@ -116,13 +121,22 @@ impl Rule {
             self.values.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(word)).map(|(_, ours)| ours)
         });
         match ours {
-            Some(ours) => Found { path: found.path, value: Cow::Owned(Value::String(ours.as_str().into())) },
+            Some(ours) => Found {
+                path: found.path,
+                said: Some(word.to_owned()),
+                value: Cow::Owned(Value::String(ours.as_str().into())),
+            },
             None => found,
         }
     }
 }
 
 impl Found<'_> {
+    /// The sender's own word.
+    pub(super) fn own_word(&self) -> Option<String> {
+        self.said.clone().or_else(|| self.text())
+    }
+
     /// Its trimmed text; of an object, its `name`: `{"service": {"id": 7, "name": "billing"}}`.
     pub(super) fn text(&self) -> Option<String> {
         readable(&self.value)

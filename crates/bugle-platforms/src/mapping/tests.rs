@@ -51,6 +51,7 @@ fn words_are_translated_and_the_vendors_word_without_translation_is_kept() {
     ] {
         let signal = only(mapping.clone(), body);
         assert_eq!((signal.status, signal.severity), (status, severity), "{body}");
+        assert_eq!(signal.status_text.map(|word| word.to_lowercase() == "firing"), Some(false), "{body}");
     }
     assert_eq!(only(mapping, r#"{"id": 1, "prio": "eilig"}"#).severity_text.as_deref(), Some("eilig"));
 }
