@@ -145,7 +145,7 @@ fn write(
         method: destination.method.clone(),
         url: shown_url(&url),
         headers: shown_headers(&headers, destination, &outbound, &secrets),
-        body: kept_text(&outbound.body, REQUEST_BYTES_KEPT_MAX),
+        body: kept_text(outbound.shown_body(wishes.secret).as_bytes(), REQUEST_BYTES_KEPT_MAX),
     };
     let request = OutgoingRequest {
         method: Method::from_bytes(destination.method.as_bytes())

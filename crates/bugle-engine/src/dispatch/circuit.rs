@@ -215,13 +215,13 @@ mod tests {
         let mut circuit = Circuit::default();
         let mut now = NOW;
         for _ in 0..3 {
-            circuit = on_failure(circuit, &policy(), Some(Duration::from_secs(60)), now).0;
+            circuit = on_failure(circuit, &policy(), Some(Duration::from_mins(1)), now).0;
             now = circuit.wait_until.unwrap();
         }
         assert_eq!(circuit.phase, CircuitPhase::Open);
         assert_eq!(
             circuit.wait_until.unwrap().since(circuit.opened_at.unwrap()),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             "the longer wait"
         );
     }
@@ -284,7 +284,7 @@ mod tests {
                         let permit = may_attempt(&circuit, now);
                         if let Permit::WaitUntil(until) = permit {
                             prop_assert!(until > now);
-                            prop_assert!(until.since(now) <= Duration::from_secs(900), "bounded by what was asked for");
+                            prop_assert!(until.since(now) <= Duration::from_mins(15), "bounded by what was asked for");
                             continue;
                         }
                         if permit == Permit::Probe {

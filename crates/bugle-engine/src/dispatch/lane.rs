@@ -272,6 +272,8 @@ impl Lane {
 
     async fn on_timer(&mut self) {
         self.hungry = true;
+        // Its time may have come; the next look into the store tells what comes after it.
+        self.next_due_at = None;
         self.store_rests_until = self.store_rests_until.filter(|until| Instant::now() < *until);
         self.tell_rest().await;
     }
