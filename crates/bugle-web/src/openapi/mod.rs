@@ -147,6 +147,11 @@ mod tests {
 
     #[test]
     fn the_document_is_as_it_was_reviewed() {
-        insta::assert_json_snapshot!(document(&table()));
+        let mut document = document(&table());
+        // These grow with every platform, which must not need a change here.
+        for name in ["Platform", "Dialect"] {
+            document["components"]["schemas"][name]["enum"] = json!(["[from the tables]"]);
+        }
+        insta::assert_json_snapshot!(document);
     }
 }

@@ -65,20 +65,25 @@ fn fits(pattern: &str, path: &str) -> bool {
     every && given.next().is_none()
 }
 
-/// The routes most like `path`: most segments in common, counted from the left, then the nearest in length.
+/// The routes most like `path`: those whose segments, in their places, share the most first letters with it.
 fn near(path: &str) -> Vec<String> {
     let given: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let distance = |route: &super::Route| {
         let parts: Vec<&str> = route.path.split('/').collect();
-        let alike =
-            |(part, given): &(&&str, &&str)| part.starts_with('{') || part.eq_ignore_ascii_case(given);
-        let common = parts.iter().zip(&given).take_while(alike).count();
-        let anywhere = parts.iter().filter(|part| given.contains(part)).count();
-        (std::cmp::Reverse(common + anywhere), parts.len().abs_diff(given.len()))
+        let alike: usize = parts.iter().zip(&given).map(|(part, given)| likeness(part, given)).sum();
+        (parts.len().abs_diff(given.len()), std::cmp::Reverse(alike))
     };
     let mut routes = table();
     routes.sort_by_key(distance);
     routes.iter().take(NEAR_MAX).map(|route| format!("{} {}", route.method, route.path)).collect()
+}
+
+/// First letters that two segments share; a parameter is like anything, but less so than the right word.
+fn likeness(part: &str, given: &str) -> usize {
+    if part.starts_with('{') {
+        return 1;
+    }
+    part.bytes().zip(given.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ mod tests {
                     Access::Metrics => "metrics",
                     Access::Key(scope) => scope_word(scope),
                 };
-                format!("{access:8} {:6} {}", route.method, route.path)
+                format!("{access:8} {:6} {}", route.method.as_str(), route.path)
             })
             .collect();
         insta::assert_snapshot!(rows.join("\n"));
