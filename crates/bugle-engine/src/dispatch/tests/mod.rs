@@ -1,6 +1,7 @@
 //! The dispatcher against real receivers, with a store in memory that can be told to fail, and mostly with a clock
 //! that is turned by hand.
 
+mod embedded;
 mod receiver;
 mod store;
 
@@ -82,6 +83,15 @@ impl Observer for Silent {
     fn circuit(&self, _: DestinationId, _: CircuitPhase) {}
 }
 
+fn dispatcher(store: Arc<dyn Store>, clock: Arc<dyn Clock>, reins: Arc<Reins>) -> Dispatcher {
+    let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    let sender = Sender::new(SenderOptions { allowed_networks }).unwrap();
+    Dispatcher::start(DispatcherParts {
+        dialect: |slug| if slug == "plain" { Some(&Plain) } else { table::dialect(slug) },
+        ..DispatcherParts::new(store, sender, clock, reins, Arc::new(Silent))
+    })
+}
+
 struct Stage {
     store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
@@ -101,17 +111,7 @@ impl Stage {
 
     fn with_clock(clock: Arc<ManualClock>, used: Arc<dyn Clock>) -> Self {
         let (store, reins) = (Arc::new(MemoryStore::default()), Arc::new(Reins::default()));
-        let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
-        let dispatcher = Dispatcher::start(DispatcherParts {
-            dialect: |slug| (slug == "plain").then_some(&Plain),
-            ..DispatcherParts::new(
-                store.clone(),
-                Sender::new(SenderOptions { allowed_networks }).unwrap(),
-                used,
-                reins.clone(),
-                Arc::new(Silent),
-            )
-        });
+        let dispatcher = dispatcher(store.clone(), used, reins.clone());
         Self { store, clock, reins, dispatcher }
     }
 

@@ -117,7 +117,7 @@ impl MemoryStore {
     }
 }
 
-fn event(delivery: &Delivery) -> Event {
+pub(super) fn event(delivery: &Delivery) -> Event {
     let at = delivery.created_at;
     Event {
         id: delivery.event_id,
