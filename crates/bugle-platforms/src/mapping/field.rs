@@ -89,7 +89,7 @@ impl Field {
     }
 
     /// What people call it, most telling first, in lower case and without `_` or `-`.
-    fn usual_names(&self) -> &'static [&'static str] {
+    pub(super) fn usual_names(&self) -> &'static [&'static str] {
         match self {
             Self::Fingerprint => &[
                 "fingerprint",
@@ -131,6 +131,7 @@ impl Field {
                 "eventaction",
                 "eventtype",
                 "transition",
+                "alerttransition",
                 "action",
                 "event",
             ],
@@ -172,7 +173,7 @@ impl Field {
         }
     }
 
-    /// Whether `value` under the usual name `name` is taken when nothing better is found: a status or severity in words
+    /// Whether `value`, a word and no sentence, under the usual name `name` is taken when nothing better is found: a status or severity in words
     /// that are not known is still one when its name says so.
     fn tolerates(&self, name: &str, value: &Value) -> bool {
         let names: &[&str] = match self {
@@ -180,9 +181,12 @@ impl Field {
             Self::Severity => &["severity", "priority"],
             _ => return false,
         };
-        names.contains(&name) && readable(value).is_some()
+        names.contains(&name) && readable(value).is_some_and(|word| word.chars().count() <= WORD_CHARS_MAX)
     }
 }
+
+/// Longest text that is taken for a word.
+const WORD_CHARS_MAX: usize = 40;
 
 /// Where senders like to put the alert itself when the body is an envelope.
 const ENVELOPES: [&str; 5] = ["alert", "incident", "event", "data", "payload"];

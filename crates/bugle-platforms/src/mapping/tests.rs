@@ -235,3 +235,28 @@ fn the_check_reports_what_is_wrong_with_mapping_or_body() {
         assert!(problem.contains(complaint), "{body}: {problem}");
     }
 }
+
+#[test]
+fn the_setup_page_lists_every_usual_name() {
+    let page = include_str!("../../fixtures/custom/SETUP.md");
+    for field in Field::NAMED {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name())));
+        let names: Vec<String> = row
+            .and_then(|row| row.split('|').nth(2))
+            .unwrap_or_default()
+            .split('(')
+            .next()
+            .unwrap_or_default()
+            .split(',')
+            .map(words::plain)
+            .collect();
+        assert_eq!(names, field.usual_names(), "{}", field.name());
+    }
+}
+
+#[test]
+fn a_sentence_is_no_status() {
+    let signal =
+        only(json!({}), r#"{"id": 1, "status": "the disk of db-1 has been above 90 % for five minutes"}"#);
+    assert_eq!((signal.status, signal.status_text), (SignalStatus::Firing, None));
+}
