@@ -26,7 +26,7 @@ mod stand;
 mod tidy;
 mod tools;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -51,9 +51,14 @@ enum Command {
     /// Writes the generated pages anew; `check` fails when one is stale.
     Docs,
     /// A real Prometheus and Alertmanager drive the release binary.
-    E2e,
+    E2e(Binary),
     /// Kills the release binary under load, again and again, and looks for what is missing.
-    Crash(crash::Options),
+    Crash {
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        options: crash::Options,
+    },
     /// Measures the release binary beside two ceilings.
     Bench(bench::Options),
     /// One of the bench's ceilings, as a process of its own.
@@ -61,15 +66,27 @@ enum Command {
     Ceiling(bench::ceiling::Options),
 }
 
+/// Which binary to drive.
+#[derive(clap::Args)]
+struct Binary {
+    /// This one, instead of a fresh release build
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Binary {
+    fn provide(self) -> anyhow::Result<PathBuf> {
+        self.binary.map_or_else(|| shell::build_release("bugle"), |file| Ok(file.canonicalize()?))
+    }
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check => return check::run(),
         Command::Tidy => tidy::run(),
         Command::Docs => docs::write(),
-        Command::E2e => shell::build_release("bugle").and_then(|bugle| e2e::run(&bugle)),
-        Command::Crash(options) => {
-            shell::build_release("bugle").and_then(|bugle| crash::run(&bugle, &options))
-        }
+        Command::E2e(binary) => binary.provide().and_then(|bugle| e2e::run(&bugle)),
+        Command::Crash { binary, options } => binary.provide().and_then(|bugle| crash::run(&bugle, &options)),
         Command::Bench(options) => bench::run(&options),
         Command::Ceiling(options) => bench::ceiling::run(&options),
     };
