@@ -202,7 +202,8 @@ pub(super) fn find_usual<'v>(field: &Field, item: &'v Value) -> Option<Found<'v>
     let mut tolerated = None;
     for (envelope, object) in std::iter::once(("", item)).chain(envelopes) {
         for name in field.usual_names() {
-            for (member, value) in object.pairs().iter().filter(|(member, _)| words::plain(member) == *name) {
+            for (member, value) in object.pairs().iter().filter(|(member, _)| words::is_called(member, name))
+            {
                 let found =
                     || Found { path: path(envelope, member), value: Cow::Borrowed(value), said: None };
                 if field.understands(value) {

@@ -22,9 +22,19 @@ pub(super) fn status(word: &str) -> Option<SignalStatus> {
     })
 }
 
+/// Whether `name` is how a sender may write `usual`, which is in the form of [`plain`]. Compares without building a text, because
+/// a body may hold many thousands of names.
+pub(super) fn is_called(name: &str, usual: &str) -> bool {
+    plain_characters(name).eq(usual.chars())
+}
+
 /// Lower case, without what people put between words.
 pub(super) fn plain(word: &str) -> String {
-    word.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.')).flat_map(char::to_lowercase).collect()
+    plain_characters(word).collect()
+}
+
+fn plain_characters(word: &str) -> impl Iterator<Item = char> {
+    word.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.')).flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]
