@@ -29,6 +29,7 @@ pub use source::{DecodeError, Decoded, Inbound, Source};
 table::platforms! {
     custom => Custom,
     datadog => Datadog,
+    elasticsearch => Elasticsearch,
     grafana => Grafana,
     newrelic => NewRelic,
     pagerduty => PagerDuty,
