@@ -70,8 +70,8 @@ impl Ceiling {
         self.address
     }
 
-    pub(super) fn resident_kib(&self) -> Result<u64> {
-        self.process.resident_kib()
+    pub(super) fn process(&self) -> &Process {
+        &self.process
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     shell,
     stand::{
         bugle::Site,
+        process::Process,
         server::{Reply, Server},
         wait_for,
     },
@@ -106,7 +107,7 @@ fn measure_ceiling(name: &'static str, durable: bool, scale: Scale) -> Result<Me
     let ceiling = Ceiling::start(folder.path(), durable)?;
     let target =
         Target { address: ceiling.address(), path: "/api/v1/webhooks/datadog/int_0".into(), secret: SECRET };
-    measure(name, &target, scale, || ceiling.resident_kib(), || Ok(()))
+    measure(name, &target, scale, ceiling.process(), || Ok(()))
 }
 
 fn measure_bugle(binary: &Path, scale: Scale) -> Result<Measured> {
@@ -114,7 +115,7 @@ fn measure_bugle(binary: &Path, scale: Scale) -> Result<Measured> {
     let site = Site::new(binary, folder.path())?;
     let bugle = site.start()?;
     let target = target(&site)?;
-    let measured = measure("Bugle", &target, scale, || bugle.resident_kib(), || settle(&site))?;
+    let measured = measure("Bugle", &target, scale, bugle.process(), || settle(&site))?;
     bugle.stop()?;
     Ok(measured)
 }
@@ -139,17 +140,17 @@ fn measure(
     name: &'static str,
     target: &Target,
     scale: Scale,
-    resident_kib: impl Fn() -> Result<u64>,
+    process: &Process,
     settle: impl Fn() -> Result<()>,
 ) -> Result<Measured> {
     load::closed_loop(target, "warm", 1, scale.one / 10, scale.limit)?;
     settle()?;
-    let idle_kib = resident_kib()?;
+    let idle_kib = process.resident_kib()?;
     let one = load::closed_loop(target, "one", 1, scale.one, scale.limit)?;
     settle()?;
     let started = Instant::now();
     let many = load::closed_loop(target, "many", CONNECTIONS, scale.many, scale.limit)?;
-    let loaded_kib = resident_kib()?;
+    let loaded_kib = process.peak_kib()?;
     settle()?;
     let caught_up = started.elapsed();
     let paced = load::open_loop(target, "paced", OPEN_LOOP_RATE, scale.open_loop)?;

@@ -55,7 +55,7 @@ pub(super) fn table(measured: &[Measured; 3], outbound: &Outbound) -> String {
         [a.many.per_second(), b.many.per_second(), outbound.delivered_per_second],
     );
     row("memory idle / MiB", 0, each(&|of| mebibytes(of.idle_kib)));
-    row("memory under load / MiB", 0, each(&|of| mebibytes(of.loaded_kib)));
+    row("most memory under load / MiB", 0, each(&|of| mebibytes(of.loaded_kib)));
     table.push('\n');
     table.push_str(NOTES);
     table

@@ -169,9 +169,9 @@ impl Bugle {
         Ok(())
     }
 
-    /// Memory it holds at the moment, in KiB.
-    pub(crate) fn resident_kib(&self) -> Result<u64> {
-        self.process.resident_kib()
+    /// The process, to look at its memory.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
     }
 }
 

@@ -50,9 +50,19 @@ impl Process {
 
     /// Memory it holds at the moment, in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most memory it ever held, in KiB.
+    pub(crate) fn peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, line: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS line")?;
-        line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is not a number")
+        let value = status.lines().find_map(|known| known.strip_prefix(line));
+        let value = value.with_context(|| format!("the process has no {line}"))?;
+        value.trim().trim_end_matches("kB").trim().parse().with_context(|| format!("{line} is not a number"))
     }
 }
 
