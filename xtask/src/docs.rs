@@ -55,14 +55,14 @@ fn between(page: &str, name: &str, text: &str) -> Result<String> {
 }
 
 fn overview() -> Result<String> {
-    let mut table = String::from("| platform | path | how a call is proven | setup |\n|---|---|---|---|\n");
+    let mut table = String::from("| platform | it calls | setup on its side |\n|---|---|---|\n");
     for source in SOURCES {
         let slug = source.slug();
+        let setup = format!("crates/bugle-platforms/fixtures/{slug}/SETUP.md");
         writeln!(
             table,
-            "| {} | `/api/v1/webhooks/{slug}/{{integration_id}}` | {} | [{slug}](crates/bugle-platforms/fixtures/{slug}/SETUP.md) |",
-            source.title(),
-            source.authentication().trim_end_matches('.')
+            "| {} | `/api/v1/webhooks/{slug}/{{integration_id}}` | [SETUP.md]({setup}) |",
+            source.title()
         )?;
     }
     Ok(table)
