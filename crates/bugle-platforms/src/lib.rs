@@ -34,4 +34,5 @@ table::platforms! {
     newrelic => NewRelic,
     pagerduty => PagerDuty,
     prometheus => Prometheus,
+    signoz => SigNoz,
 }
