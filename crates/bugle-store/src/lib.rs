@@ -4,13 +4,16 @@
 //! - When [`Store::append`] returns, the receipt survives `kill -9` and loss of power.
 //! - [`Store::commit`] and [`Store::settle`] happen whole or not at all.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 use std::{error::Error, fmt};
 
 use async_trait::async_trait;
 use bugle_model::{
-    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, DeliveryState, Destination,
-    DestinationId, Event, EventId, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt,
-    ReceiptId, ReceiptState, Severity, Timestamp, Verification,
+    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, DeliveryState,
+    Destination, DestinationId, Event, EventId, Incident, IncidentId, IncidentStatus, Integration,
+    IntegrationId, Page, Receipt, ReceiptId, ReceiptState, Severity, Timestamp, Verification,
 };
 use serde::{Deserialize, Serialize};
 
@@ -274,7 +277,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// When the next unclaimed pending delivery to `destination_id` is due.
     async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>>;
     /// Records outcomes, unblocks what waited behind them, and stores the circuits as they are now: all or nothing.
-    async fn settle(&self, settlements: Vec<Settlement>, circuits: Vec<(DestinationId, Circuit)>) -> Result<()>;
+    async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+        circuits: Vec<(DestinationId, Circuit)>,
+    ) -> Result<()>;
     /// Gives claims back without an outcome.
     async fn release(&self, deliveries: Vec<DeliveryId>) -> Result<()>;
     /// What waits for each destination.
@@ -287,7 +294,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
     /// Sends up to `limit` dead deliveries of a destination again, those created at or after `since`, oldest first;
     /// returns how many.
-    async fn recover(&self, destination_id: DestinationId, since: Timestamp, now: Timestamp, limit: u32) -> Result<u32>;
+    async fn recover(
+        &self,
+        destination_id: DestinationId,
+        since: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u32>;
 
     /// All integrations that are not deleted.
     async fn integrations(&self) -> Result<Vec<Integration>>;

@@ -1,0 +1,264 @@
+//! Deliveries: in order, claimed once, settled once, counted, and sent again when somebody asks.
+
+use bugle_model::{
+    Delivery, DeliveryId, DeliveryState, DestinationId, Incident, IntegrationId, Timestamp, Verdict,
+    delivery::Reason,
+    destination::{Circuit, CircuitPhase},
+    id::Id,
+};
+
+use super::{ALL, sample};
+use crate::{Backlog, DeliveryFilter, Due, Next, Settlement, Step, Store};
+
+const OF: IntegrationId = IntegrationId::from_i64(5);
+const TO: DestinationId = DestinationId::from_i64(50);
+const OTHER: DestinationId = DestinationId::from_i64(51);
+
+/// Gives incident `incident` its next events, up to number `last`, each with one delivery to each destination. The
+/// delivery of event n of incident i to the k-th destination has the id 100 i + 10 k + n.
+async fn events(
+    store: &dyn Store,
+    incident: i64,
+    numbers: std::ops::RangeInclusive<u32>,
+    to: &[DestinationId],
+) {
+    for number in numbers {
+        let changed = Incident { revision: number, sequence: number, ..sample::incident(incident, OF) };
+        let event = sample::event(incident * 100 + i64::from(number), &changed);
+        let deliveries = (0_i64..).zip(to).map(|(place, to)| {
+            sample::delivery(incident * 100 + place * 10 + i64::from(number), &event, *to)
+        });
+        let at = sample::after(i64::from(number));
+        let step = Step {
+            at,
+            deliveries: deliveries.collect(),
+            incidents: vec![changed],
+            events: vec![event],
+            ..Step::default()
+        };
+        store.commit(step).await.unwrap();
+    }
+}
+
+fn late() -> Timestamp {
+    sample::after(1_000)
+}
+
+fn ids(due: &[Due]) -> Vec<i64> {
+    due.iter().map(|due| due.delivery.id.as_i64()).collect()
+}
+
+async fn claim(store: &dyn Store, to: DestinationId) -> Vec<i64> {
+    ids(&store.claim_due(to, late(), 100).await.unwrap())
+}
+
+async fn settle(store: &dyn Store, id: i64, next: Next) {
+    let verdict = match &next {
+        Next::Delivered => Some(Verdict::Delivered),
+        Next::Dead { .. } => Some(Verdict::Rejected { reason: Reason::Status(400) }),
+        Next::RetryAt { .. } => {
+            Some(Verdict::Retry { reason: Reason::Timeout, after: None, throttle: false })
+        }
+        Next::Skipped { .. } => None,
+    };
+    let attempt = verdict.map(|verdict| sample::attempt(sample::after(100), verdict));
+    let settlement = Settlement { delivery_id: Id::from_i64(id), attempt, next };
+    store.settle(vec![settlement], Vec::new()).await.unwrap();
+}
+
+fn dead() -> Next {
+    Next::Dead { reason: "status_400".to_owned() }
+}
+
+async fn read(store: &dyn Store, id: i64) -> Delivery {
+    store.delivery(Id::from_i64(id)).await.unwrap().unwrap().0
+}
+
+/// The next one starts when the one before it is settled, whatever became of it; incidents do not wait for each other.
+pub async fn deliveries_of_an_incident_go_in_order(store: &dyn Store) {
+    events(store, 1, 1..=4, &[TO, OTHER]).await;
+    events(store, 2, 1..=1, &[TO]).await;
+    let due = store.claim_due(TO, late(), 100).await.unwrap();
+    assert_eq!(ids(&due), [101, 201]);
+    assert_eq!((due[0].event.sequence, due[0].event.incident.id.as_i64()), (1, 1));
+    assert_eq!(read(store, 102).await.state, DeliveryState::Blocked);
+    settle(store, 101, Next::Delivered).await;
+    assert_eq!(claim(store, TO).await, [102]);
+    settle(store, 102, Next::Skipped { reason: "no word for it".to_owned() }).await;
+    assert_eq!(claim(store, TO).await, [103]);
+    settle(store, 103, dead()).await;
+    assert_eq!(claim(store, TO).await, [104]);
+    assert_eq!(claim(store, OTHER).await, [111]);
+    events(store, 2, 2..=2, &[TO]).await;
+    assert_eq!(claim(store, TO).await, [0_i64; 0], "201 is still under way");
+}
+
+/// Released, it comes again at once; the limit is kept; what is not due is not given out.
+pub async fn a_claim_is_exclusive_until_it_is_given_back(store: &dyn Store) {
+    for incident in 1..=3 {
+        events(store, incident, 1..=1, &[TO]).await;
+    }
+    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(1)));
+    assert_eq!(ids(&store.claim_due(TO, sample::NOON, 10).await.unwrap()), [0_i64; 0]);
+    assert_eq!(ids(&store.claim_due(TO, late(), 2).await.unwrap()), [101, 201]);
+    assert_eq!(claim(store, TO).await, [301]);
+    assert_eq!(claim(store, TO).await, [0_i64; 0]);
+    assert_eq!(store.next_due_at(TO).await.unwrap(), None);
+    store.release(vec![Id::from_i64(201)]).await.unwrap();
+    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(1)));
+    assert_eq!(claim(store, TO).await, [201]);
+}
+
+/// A retry keeps its place before the incident's next event, and counts.
+pub async fn a_retry_waits_for_its_time(store: &dyn Store) {
+    events(store, 1, 1..=2, &[TO]).await;
+    assert_eq!(claim(store, TO).await, [101]);
+    settle(store, 101, Next::RetryAt { at: sample::after(2_000), reason: "timeout".to_owned() }).await;
+    assert_eq!(claim(store, TO).await, [0_i64; 0]);
+    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(2_000)));
+    assert_eq!(ids(&store.claim_due(TO, sample::after(2_000), 10).await.unwrap()), [101]);
+    settle(store, 101, Next::Delivered).await;
+    let (delivery, attempts) = store.delivery(Id::from_i64(101)).await.unwrap().unwrap();
+    assert_eq!((delivery.state, delivery.attempts, delivery.reason), (DeliveryState::Delivered, 2, None));
+    assert_eq!(delivery.settled_at, Some(Timestamp::from_millis(sample::after(100).as_millis() + 5)));
+    let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!((numbers, &attempts[1].verdict), (vec![1, 2], &Verdict::Delivered));
+    assert_eq!(claim(store, TO).await, [102]);
+}
+
+/// With a fresh retry budget and its attempts numbered on.
+pub async fn a_dead_delivery_blocks_nobody_and_can_be_sent_again(store: &dyn Store) {
+    events(store, 1, 1..=1, &[TO]).await;
+    assert!(!store.redeliver(Id::from_i64(101), late()).await.unwrap(), "it is not settled");
+    assert!(!store.redeliver(Id::from_i64(999), late()).await.unwrap(), "it is not known");
+    assert_eq!(claim(store, TO).await, [101]);
+    settle(store, 101, dead()).await;
+    assert_eq!(read(store, 101).await.reason.as_deref(), Some("status_400"));
+    events(store, 1, 2..=2, &[TO]).await;
+    assert_eq!(claim(store, TO).await, [102]);
+    settle(store, 102, Next::Delivered).await;
+    assert!(store.redeliver(Id::from_i64(101), late()).await.unwrap());
+    assert!(!store.redeliver(Id::from_i64(101), late()).await.unwrap());
+    let again = read(store, 101).await;
+    assert_eq!((again.state, again.attempts, again.attempts_forgiven), (DeliveryState::Pending, 1, 1));
+    assert_eq!((again.settled_at, again.next_attempt_at), (None, Some(late())));
+    assert_eq!(claim(store, TO).await, [101]);
+    settle(store, 101, Next::Delivered).await;
+    assert_eq!(store.delivery(Id::from_i64(101)).await.unwrap().unwrap().1.len(), 2);
+}
+
+/// It waits only for those before it, and what has begun goes on.
+pub async fn an_old_delivery_sent_again_goes_before_younger_ones(store: &dyn Store) {
+    events(store, 1, 1..=5, &[TO]).await;
+    for id in [101, 102, 103] {
+        assert_eq!(claim(store, TO).await, [id]);
+        settle(store, id, dead()).await;
+    }
+    assert_eq!(claim(store, TO).await, [104]);
+    assert!(store.redeliver(Id::from_i64(102), late()).await.unwrap());
+    assert!(store.redeliver(Id::from_i64(103), late()).await.unwrap());
+    assert_eq!(read(store, 103).await.state, DeliveryState::Blocked);
+    assert_eq!(claim(store, TO).await, [102]);
+    settle(store, 104, Next::Delivered).await;
+    assert_eq!(claim(store, TO).await, [0_i64; 0], "105 waits for 102 and 103");
+    settle(store, 102, Next::Delivered).await;
+    assert_eq!(claim(store, TO).await, [103]);
+    settle(store, 103, Next::Delivered).await;
+    assert_eq!(claim(store, TO).await, [105]);
+}
+
+/// Oldest first, from a moment on, so many at once, and in order for each incident.
+pub async fn dead_deliveries_are_recovered_in_order(store: &dyn Store) {
+    events(store, 1, 1..=4, &[TO, OTHER]).await;
+    for id in 101..=104 {
+        assert_eq!(claim(store, TO).await, [id]);
+        settle(store, id, dead()).await;
+    }
+    assert_eq!(store.recover(TO, sample::after(2), late(), 2).await.unwrap(), 2);
+    assert_eq!(claim(store, TO).await, [102]);
+    assert_eq!(read(store, 103).await.state, DeliveryState::Blocked);
+    assert_eq!(read(store, 101).await.state, DeliveryState::Dead);
+    settle(store, 102, Next::Delivered).await;
+    assert_eq!(store.recover(TO, sample::NOON, late(), 100).await.unwrap(), 2);
+    let mut claimed = claim(store, TO).await;
+    claimed.sort_unstable();
+    assert_eq!(claimed, [101, 103], "101 comes before 103, which had begun");
+    assert_eq!(store.recover(TO, sample::NOON, late(), 100).await.unwrap(), 0);
+}
+
+/// Per destination, with the age of the oldest, through everything that settles and revives.
+pub async fn the_backlog_counts_what_is_unsettled(store: &dyn Store) {
+    events(store, 1, 1..=3, &[TO, OTHER]).await;
+    let backlog = async |to: DestinationId| -> Option<(u64, Option<Timestamp>)> {
+        let all: Vec<Backlog> = store.backlog().await.unwrap();
+        all.into_iter().find(|of| of.destination_id == to).map(|of| (of.unsettled, of.oldest))
+    };
+    assert_eq!(backlog(TO).await, Some((3, Some(sample::after(1)))));
+    claim(store, TO).await;
+    settle(store, 101, dead()).await;
+    assert_eq!(backlog(TO).await, Some((2, Some(sample::after(2)))));
+    assert_eq!(backlog(OTHER).await, Some((3, Some(sample::after(1)))));
+    store.redeliver(Id::from_i64(101), late()).await.unwrap();
+    assert_eq!(backlog(TO).await, Some((3, Some(sample::after(1)))));
+    for id in [101, 102, 103] {
+        settle(store, id, Next::Delivered).await;
+    }
+    assert_eq!(backlog(TO).await.unwrap_or_default(), (0, None));
+}
+
+/// What waited for it stays where it is.
+pub async fn a_deleted_destination_is_sent_nothing(store: &dyn Store) {
+    store.put_destination(sample::destination(50)).await.unwrap();
+    events(store, 1, 1..=2, &[TO]).await;
+    assert_eq!(claim(store, TO).await, [101]);
+    settle(store, 101, dead()).await;
+    store.delete_destination(TO, late()).await.unwrap();
+    assert_eq!(claim(store, TO).await, [0_i64; 0]);
+    assert_eq!(store.next_due_at(TO).await.unwrap(), None);
+    assert!(!store.redeliver(Id::from_i64(101), late()).await.unwrap());
+    assert_eq!(store.recover(TO, sample::NOON, late(), 10).await.unwrap(), 0);
+    assert!(store.backlog().await.unwrap().iter().all(|of| of.destination_id != TO));
+    assert_eq!(read(store, 102).await.state, DeliveryState::Pending);
+}
+
+/// Neither a second outcome nor one for an unknown delivery leaves a trace, and the circuits are stored all the same.
+pub async fn settling_twice_changes_nothing(store: &dyn Store) {
+    store.put_destination(sample::destination(50)).await.unwrap();
+    events(store, 1, 1..=1, &[TO]).await;
+    claim(store, TO).await;
+    settle(store, 101, Next::Delivered).await;
+    let before = store.delivery(Id::from_i64(101)).await.unwrap();
+    settle(store, 101, dead()).await;
+    settle(store, 101, Next::RetryAt { at: late(), reason: "timeout".to_owned() }).await;
+    settle(store, 999, Next::Delivered).await;
+    assert_eq!(store.delivery(Id::from_i64(101)).await.unwrap(), before);
+    assert_eq!(store.backlog().await.unwrap()[0].unsettled, 0);
+    let open = Circuit { phase: CircuitPhase::Open, consecutive_failures: 10, ..Circuit::default() };
+    store.settle(Vec::new(), vec![(TO, open)]).await.unwrap();
+    assert_eq!(store.destinations().await.unwrap()[0].1, open);
+}
+
+/// Newest first, each filter alone and together.
+pub async fn deliveries_are_filtered(store: &dyn Store) {
+    events(store, 1, 1..=2, &[TO, OTHER]).await;
+    events(store, 2, 1..=1, &[TO]).await;
+    claim(store, TO).await;
+    settle(store, 101, dead()).await;
+    let listed = async |to: Option<i64>, state: Option<DeliveryState>, of: Option<i64>| -> Vec<i64> {
+        let filter =
+            DeliveryFilter { destination_id: to.map(Id::from_i64), state, incident_id: of.map(Id::from_i64) };
+        let page = store.deliveries(filter, ALL).await.unwrap();
+        page.data.iter().map(|delivery| DeliveryId::as_i64(delivery.id)).collect()
+    };
+    use DeliveryState::{Blocked, Dead, Pending};
+    assert_eq!(listed(None, None, None).await, [201, 112, 111, 102, 101]);
+    assert_eq!(listed(Some(50), None, None).await, [201, 102, 101]);
+    assert_eq!(listed(None, None, Some(1)).await, [112, 111, 102, 101]);
+    assert_eq!(listed(Some(51), None, Some(1)).await, [112, 111]);
+    assert_eq!(listed(None, Some(Pending), None).await, [201, 111, 102]);
+    assert_eq!(listed(Some(51), Some(Blocked), None).await, [112]);
+    assert_eq!(listed(None, Some(Dead), None).await, [101]);
+    assert_eq!(listed(Some(50), Some(Dead), None).await, [101]);
+    assert_eq!(listed(Some(51), Some(Dead), None).await, [0_i64; 0]);
+    assert_eq!(listed(Some(50), Some(Dead), Some(1)).await, [101]);
+}

@@ -1,0 +1,240 @@
+//! Steps: kept whole, refused whole; and the lists that people look at.
+
+use bugle_model::{Cursor, Incident, IncidentStatus, IntegrationId, ReceiptState, Severity, id::Id};
+
+use super::{ALL, sample};
+use crate::{CommitError, IncidentFilter, PageRequest, ReceiptOutcome, Step, Store};
+
+const OF: IntegrationId = IntegrationId::from_i64(5);
+
+async fn keep(store: &dyn Store, incident: Incident) {
+    store.commit(step(incident)).await.unwrap();
+}
+
+fn step(incident: Incident) -> Step {
+    Step { at: sample::NOON, incidents: vec![incident], ..Step::default() }
+}
+
+fn next(incident: &Incident) -> Incident {
+    Incident { revision: incident.revision + 1, sequence: incident.sequence + 1, ..incident.clone() }
+}
+
+fn resolved(incident: &Incident, at_seconds: i64) -> Incident {
+    Incident { status: IncidentStatus::Fixed, resolved_at: Some(sample::after(at_seconds)), ..next(incident) }
+}
+
+async fn ids(store: &dyn Store, filter: IncidentFilter) -> Vec<i64> {
+    let page = store.incidents(filter, ALL).await.unwrap();
+    page.data.iter().map(|incident| incident.id.as_i64()).collect()
+}
+
+/// Incident, alert, event, delivery and receipt, in one.
+pub async fn a_step_is_kept_whole(store: &dyn Store) {
+    store.append(sample::receipt(1, OF)).await.unwrap();
+    let incident = sample::incident(10, OF);
+    let alert = sample::alert(20, &incident);
+    let event = sample::event(30, &incident);
+    let step = Step {
+        receipts: vec![ReceiptOutcome {
+            id: Id::from_i64(1),
+            state: ReceiptState::Processed,
+            problem: None,
+            signals: Vec::new(),
+        }],
+        alerts: vec![alert.clone()],
+        deliveries: vec![sample::delivery(40, &event, Id::from_i64(50))],
+        events: vec![event],
+        ..step(incident.clone())
+    };
+    store.commit(step).await.unwrap();
+    assert_eq!(store.incident(incident.id).await.unwrap(), Some(incident.clone()));
+    let timeline = store.timeline(incident.id, ALL).await.unwrap();
+    assert_eq!((timeline.data.len(), timeline.data[0].id.as_i64()), (1, 30));
+    let alerts = store.alerts_of(incident.id, ALL).await.unwrap();
+    assert_eq!(alerts.data[0].fingerprint, alert.fingerprint);
+    let keys = vec![(OF, alert.fingerprint), (OF, "another".to_owned())];
+    assert_eq!(store.alerts_by_key(keys).await.unwrap().len(), 1);
+    assert!(store.delivery(Id::from_i64(40)).await.unwrap().is_some());
+    assert!(store.pending(10).await.unwrap().is_empty());
+}
+
+/// Of two changes made from the same revision the second is refused, and so is all that came with it.
+pub async fn a_stale_revision_conflicts_and_leaves_nothing(store: &dyn Store) {
+    let first = sample::incident(10, OF);
+    keep(store, first.clone()).await;
+    let second = next(&first);
+    keep(store, Incident { owner: Some("ann@example.com".to_owned()), ..second.clone() }).await;
+    store.append(sample::receipt(1, OF)).await.unwrap();
+    let event = sample::event(31, &second);
+    for stale in [second, first.clone(), Incident { id: Id::from_i64(11), revision: 2, ..first }] {
+        let step = Step {
+            receipts: vec![ReceiptOutcome {
+                id: Id::from_i64(1),
+                state: ReceiptState::Processed,
+                problem: None,
+                signals: Vec::new(),
+            }],
+            alerts: vec![sample::alert(21, &stale)],
+            events: vec![event.clone()],
+            deliveries: vec![sample::delivery(41, &event, Id::from_i64(50))],
+            ..step(stale)
+        };
+        assert!(matches!(store.commit(step).await, Err(CommitError::Conflict)));
+    }
+    assert_eq!(store.pending(10).await.unwrap().len(), 1);
+    assert!(store.timeline(Id::from_i64(10), ALL).await.unwrap().data.is_empty());
+    assert!(store.delivery(Id::from_i64(41)).await.unwrap().is_none());
+    assert!(store.backlog().await.unwrap().is_empty());
+    let kept = store.incident(Id::from_i64(10)).await.unwrap().unwrap();
+    assert_eq!((kept.revision, kept.owner.as_deref()), (2, Some("ann@example.com")));
+}
+
+/// Held by the database: two pipelines cannot both open one.
+pub async fn one_unresolved_incident_for_a_grouping_key(store: &dyn Store) {
+    let first = sample::incident(10, OF);
+    keep(store, first.clone()).await;
+    let rival = Incident { grouping_key: first.grouping_key.clone(), ..sample::incident(11, OF) };
+    assert!(matches!(store.commit(step(rival.clone())).await, Err(CommitError::Conflict)));
+    keep(store, resolved(&first, 60)).await;
+    keep(store, rival).await;
+    let reopened = Incident { revision: 3, ..first };
+    assert!(matches!(store.commit(step(reopened)).await, Err(CommitError::Conflict)));
+}
+
+/// The unresolved one of a key, or else the one resolved last, which need not be the youngest.
+pub async fn the_incident_resolved_last_is_found(store: &dyn Store) {
+    let key = || vec!["shared".to_owned(), "nobody's".to_owned()];
+    let of_key = |id| Incident { grouping_key: "shared".to_owned(), ..sample::incident(id, OF) };
+    for (id, resolved_at) in [(10, 300), (11, 100)] {
+        keep(store, of_key(id)).await;
+        keep(store, resolved(&of_key(id), resolved_at)).await;
+    }
+    let found =
+        |incidents: Vec<Incident>| -> Vec<i64> { incidents.iter().map(|it| it.id.as_i64()).collect() };
+    assert_eq!(found(store.incidents_for(Vec::new(), key()).await.unwrap()), [10]);
+    keep(store, of_key(12)).await;
+    assert_eq!(found(store.incidents_for(Vec::new(), key()).await.unwrap()), [12]);
+    let both = store.incidents_for(vec![Id::from_i64(12), Id::from_i64(11)], key()).await.unwrap();
+    assert_eq!(found(both), [11, 12]);
+}
+
+/// An alert's next cycle may belong to another incident; a fingerprint is one alert's only.
+pub async fn an_alert_moves_to_its_next_incident(store: &dyn Store) {
+    let (first, second) = (sample::incident(10, OF), sample::incident(11, OF));
+    let mut alert = sample::alert(20, &first);
+    let mut with = step(first.clone());
+    with.incidents.push(second.clone());
+    with.alerts.push(alert.clone());
+    store.commit(with).await.unwrap();
+    alert.signals = 2;
+    store.commit(Step { alerts: vec![alert.clone()], ..Step::default() }).await.unwrap();
+    assert_eq!(store.alerts_of(first.id, ALL).await.unwrap().data[0].signals, 2);
+    alert.incident_id = Some(second.id);
+    store.commit(Step { alerts: vec![alert.clone()], ..Step::default() }).await.unwrap();
+    assert!(store.alerts_of(first.id, ALL).await.unwrap().data.is_empty());
+    assert_eq!(store.alerts_of(second.id, ALL).await.unwrap().data.len(), 1);
+    alert.id = Id::from_i64(21);
+    let rival = Step { alerts: vec![alert], ..Step::default() };
+    assert!(matches!(store.commit(rival).await, Err(CommitError::Conflict)));
+}
+
+/// Each filter alone and together, and as the incident changes.
+pub async fn incidents_are_filtered(store: &dyn Store) {
+    let mut owned = sample::incident(1, OF);
+    owned.owner = Some("ann@example.com".to_owned());
+    let mut critical = sample::incident(2, OF);
+    critical.severity = Severity::Critical;
+    let mut elsewhere = sample::incident(3, OF);
+    elsewhere.platform = "prometheus".to_owned();
+    let over = sample::incident(4, OF);
+    for incident in [owned.clone(), critical, elsewhere, over.clone()] {
+        keep(store, incident).await;
+    }
+    keep(store, resolved(&over, 5)).await;
+    let all = IncidentFilter::default;
+    let statuses = |list: &[IncidentStatus]| IncidentFilter { statuses: list.to_vec(), ..all() };
+    let owner = |text: &str| IncidentFilter { owner: Some(text.to_owned()), ..all() };
+    let platform = |text: &str| IncidentFilter { platform: Some(text.to_owned()), ..all() };
+    assert_eq!(ids(store, all()).await, [4, 3, 2, 1]);
+    assert_eq!(ids(store, statuses(&[IncidentStatus::Open])).await, [3, 2, 1]);
+    assert_eq!(ids(store, statuses(&[IncidentStatus::Fixed, IncidentStatus::Expected])).await, [4]);
+    assert_eq!(ids(store, statuses(&[IncidentStatus::Fixed, IncidentStatus::Open])).await, [4, 3, 2, 1]);
+    assert_eq!(ids(store, owner("ann@example.com")).await, [1]);
+    assert_eq!(ids(store, owner("")).await, [4, 3, 2]);
+    assert_eq!(ids(store, owner("bob@example.com")).await, [0_i64; 0]);
+    assert_eq!(ids(store, platform("prometheus")).await, [3]);
+    assert_eq!(ids(store, IncidentFilter { severity: Some(Severity::Critical), ..all() }).await, [2]);
+    let narrow = IncidentFilter { statuses: vec![IncidentStatus::Open], ..platform("custom") };
+    assert_eq!(ids(store, IncidentFilter { owner: Some(String::new()), ..narrow }).await, [2]);
+    keep(store, Incident { owner: None, ..next(&owned) }).await;
+    assert_eq!(ids(store, owner("ann@example.com")).await, [0_i64; 0]);
+    assert_eq!(ids(store, owner("")).await, [4, 3, 2, 1]);
+}
+
+/// Words of title, host, service and labels, as they are now; whatever a person types is a search and no syntax.
+pub async fn words_find_incidents(store: &dyn Store) {
+    let mut first = sample::incident(1, OF);
+    first.title = "Größe der Queue".to_owned();
+    first.host = Some("db-7.example.com".to_owned());
+    keep(store, first.clone()).await;
+    keep(store, Incident { severity: Severity::Critical, ..sample::incident(2, OF) }).await;
+    let query = |text: &str| IncidentFilter { query: Some(text.to_owned()), ..IncidentFilter::default() };
+    for (text, expected) in [
+        ("queue", vec![2, 1]),
+        ("QUEUE billing", vec![2, 1]),
+        ("grosse", vec![]),
+        ("größe", vec![1]),
+        ("db-7", vec![1]),
+        ("db-7.example.com", vec![1]),
+        ("queue-7.example.com", vec![2]),
+        ("region north", vec![2, 1]),
+        ("bil", vec![]),
+        ("bil*", vec![2, 1]),
+        ("long OR größe", vec![]),
+        ("\"", vec![]),
+        ("queue\"; NEAR( * ) words:", vec![]),
+        ("  ", vec![2, 1]),
+        ("^queue", vec![2, 1]),
+        ("-queue", vec![2, 1]),
+    ] {
+        assert_eq!(ids(store, query(text)).await, expected, "{text}");
+    }
+    let critical = IncidentFilter { severity: Some(Severity::Critical), ..query("queue") };
+    assert_eq!(ids(store, critical).await, [2]);
+    first.title = "Länge".to_owned();
+    keep(store, next(&first)).await;
+    assert_eq!(ids(store, query("größe")).await, [0_i64; 0]);
+    assert_eq!(ids(store, query("länge")).await, [1]);
+}
+
+/// Incidents from the newest, a timeline from its beginning, each without a gap.
+pub async fn lists_come_in_pages(store: &dyn Store) {
+    for id in 1..=5 {
+        keep(store, sample::incident(id, OF)).await;
+    }
+    let open = || IncidentFilter { statuses: vec![IncidentStatus::Open], ..IncidentFilter::default() };
+    for filter in [IncidentFilter::default, open] {
+        let (mut seen, mut cursor): (Vec<i64>, Option<Cursor>) = (Vec::new(), None);
+        for length in [2, 2, 1] {
+            let page = store.incidents(filter(), PageRequest { cursor, limit: 2 }).await.unwrap();
+            assert_eq!(page.data.len(), length);
+            seen.extend(page.data.iter().map(|incident| incident.id.as_i64()));
+            cursor = page.next_cursor;
+        }
+        assert_eq!((seen, cursor), (vec![5, 4, 3, 2, 1], None));
+    }
+    let mut incident = sample::incident(9, OF);
+    keep(store, incident.clone()).await;
+    for number in 1..=3_u32 {
+        incident.sequence = number;
+        let event = sample::event(90 + i64::from(number), &incident);
+        store.commit(Step { events: vec![event], ..Step::default() }).await.unwrap();
+    }
+    let first = store.timeline(incident.id, PageRequest { cursor: None, limit: 2 }).await.unwrap();
+    let rest =
+        store.timeline(incident.id, PageRequest { cursor: first.next_cursor, limit: 2 }).await.unwrap();
+    let numbers: Vec<u32> = first.data.iter().chain(&rest.data).map(|event| event.sequence).collect();
+    assert_eq!((numbers, rest.next_cursor), (vec![1, 2, 3], None));
+    let again = Step { events: vec![sample::event(99, &incident)], ..Step::default() };
+    assert!(matches!(store.commit(again).await, Err(CommitError::Conflict)), "a number is taken once");
+}

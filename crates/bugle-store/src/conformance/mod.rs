@@ -1,0 +1,56 @@
+//! The suite that every backend must pass: plain checks that are given an empty store.
+//!
+//! A backend's tests call [`conformance_tests!`](crate::conformance_tests) with a function that makes such a store.
+//! Nothing in here knows a database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::too_many_lines,
+    reason = "these are tests that several crates share"
+)]
+
+pub mod config;
+pub mod deliveries;
+pub mod incidents;
+pub mod receipts;
+pub mod sample;
+
+use crate::PageRequest;
+
+/// A first page that holds all that a check makes.
+const ALL: PageRequest = PageRequest { cursor: None, limit: 200 };
+
+/// Makes one test of each check. `$open` is an async function without arguments that returns something that holds an
+/// empty store and is `AsRef<dyn Store>`.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($open:path) => {
+        $crate::conformance_tests! {@tests $open;
+            receipts: a_receipt_reads_back_whole, pending_receipts_come_oldest_first,
+                the_senders_own_id_makes_a_duplicate, an_equal_body_is_told_of_and_processed,
+                a_rejected_receipt_is_never_an_original, the_quarantine_is_bounded,
+                a_requeued_receipt_is_pending_again, receipts_are_listed_without_bodies_by_page;
+            incidents: a_step_is_kept_whole, a_stale_revision_conflicts_and_leaves_nothing,
+                one_unresolved_incident_for_a_grouping_key, the_incident_resolved_last_is_found,
+                an_alert_moves_to_its_next_incident, incidents_are_filtered, words_find_incidents,
+                lists_come_in_pages;
+            deliveries: deliveries_of_an_incident_go_in_order, a_claim_is_exclusive_until_it_is_given_back,
+                a_retry_waits_for_its_time, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
+                an_old_delivery_sent_again_goes_before_younger_ones, dead_deliveries_are_recovered_in_order,
+                the_backlog_counts_what_is_unsettled, a_deleted_destination_is_sent_nothing,
+                settling_twice_changes_nothing, deliveries_are_filtered;
+            config: integrations_read_back_and_go, destinations_read_back_and_keep_their_circuits,
+                api_keys_read_back_and_go, an_instance_keeps_its_key_and_knows_its_largest_id;
+        }
+    };
+    (@tests $open:path; $($noun:ident: $($name:ident),* ;)*) => {
+        $(mod $noun {$(
+            #[tokio::test]
+            async fn $name() {
+                let store = $open().await;
+                $crate::conformance::$noun::$name(store.as_ref()).await;
+            }
+        )*})*
+    };
+}
