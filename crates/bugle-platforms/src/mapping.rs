@@ -36,7 +36,7 @@ pub const MAPPING_SETTING: Setting = Setting {
           (alert.name). Fields that it does not name are looked for under their usual names.",
 };
 
-/// Fields that may stand in a mapping, beside `labels.<name>` and `annotations.<name>`.
+/// The entry that leads to the list of alerts; it is no field of a signal.
 const ITEMS: &str = "items";
 
 /// Which part of a body is which field.

@@ -22,8 +22,8 @@ pub(super) fn status(word: &str) -> Option<SignalStatus> {
     })
 }
 
-/// Whether `name` is how a sender may write `usual`, which is in the form of [`plain`]. Compares without building a text, because
-/// a body may hold many thousands of names.
+/// Whether `name` is how a sender may write `usual`, which is in the form of [`plain`]. It compares without building a
+/// text, because a body may hold many thousands of names.
 pub(super) fn is_called(name: &str, usual: &str) -> bool {
     plain_characters(name).eq(usual.chars())
 }
