@@ -173,8 +173,8 @@ impl Field {
         }
     }
 
-    /// Whether `value`, a word and no sentence, under the usual name `name` is taken when nothing better is found: a status or severity in words
-    /// that are not known is still one when its name says so.
+    /// Whether `value`, a word and no sentence, is taken under the usual name `name` when nothing better is found: a
+    /// status or severity in a word that is not known is still one when its name says so.
     fn tolerates(&self, name: &str, value: &Value) -> bool {
         let names: &[&str] = match self {
             Self::Status => &["status", "state", "alertstatus", "alertstate"],
