@@ -7,6 +7,7 @@ use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use bugle_model::{
     Attempt, Circuit, Delivery, Destination, DestinationId, Timestamp, Verdict, delivery::Reason,
+    destination::CircuitPhase,
 };
 use bugle_store::{Due, Next, Settlement, StoreError};
 use futures_util::future::BoxFuture;
@@ -143,7 +144,12 @@ impl Lane {
             self.record_circuit().await;
             self.hungry = true;
         }
+        // A change may be the mending that an open circuit waits for: probe at once.
+        let changed = current.updated_at != self.destination.updated_at;
         self.destination = current;
+        if changed && self.circuit.phase == CircuitPhase::Open {
+            self.set_circuit(Circuit { wait_until: Some(self.shared.clock.now()), ..self.circuit });
+        }
     }
 
     fn slots(&self) -> usize {
@@ -228,7 +234,9 @@ impl Lane {
                 self.store_backoff = STORE_BACKOFF_MIN;
                 self.store_rests_until = None;
                 self.hungry |= claimed.due.len() >= claimed.asked;
-                self.next_due_at = claimed.next_due_at;
+                let now = self.shared.clock.now();
+                let contended = |due| if due <= now { now.plus(CONTENDED_WAIT) } else { due };
+                self.next_due_at = claimed.next_due_at.map(contended);
                 self.waiting.extend(claimed.due);
                 if matches!(self.permit(), Permit::WaitUntil(_)) {
                     self.give_back().await;
@@ -263,8 +271,7 @@ impl Lane {
         match self.permit() {
             Permit::WaitUntil(until) => wait.min(until.since(now)),
             Permit::Flow | Permit::Probe => {
-                let due_in =
-                    self.next_due_at.map(|due| if due <= now { CONTENDED_WAIT } else { due.since(now) });
+                let due_in = self.next_due_at.map(|due| due.since(now));
                 wait.min(due_in.unwrap_or(wait))
             }
         }
@@ -303,7 +310,9 @@ impl Lane {
         self.shared.observer.attempt(destination, &attempt.verdict, seconds);
         let number = delivery.attempts.saturating_sub(delivery.attempts_forgiven).saturating_add(1);
         let next = retry::decide(&destination.retry, number, &attempt.verdict, now, random());
-        let disable = self.judge(destination, &attempt.verdict, now);
+        // What an earlier configuration led to is no reason to disable the present one.
+        let is_current = self.handle.destination().updated_at == destination.updated_at;
+        let disable = self.judge(destination, &attempt.verdict, now).filter(|_| is_current);
         self.record(delivery, Some(attempt), next).await;
         if let Some(reason) = disable {
             if self.rest.is_none() {

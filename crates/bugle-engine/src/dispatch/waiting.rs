@@ -41,3 +41,36 @@ impl Waiting {
         self.first_tries.drain(..).chain(self.retries.drain(..)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bugle_model::Timestamp;
+
+    use super::*;
+    use crate::dispatch::tests::due;
+
+    #[test]
+    fn what_was_due_first_goes_first_but_retries_leave_room() {
+        let at = Timestamp::from_seconds;
+        // (attempts made, due at) of what waits, slots that retry, slots, and which one goes.
+        let tried_early = [(1, at(1)), (0, at(2))];
+        let tried_late = [(1, at(3)), (0, at(2))];
+        for (waiting, retrying, slots, expected) in [
+            (tried_early.as_slice(), 0, 4, Some(1)),
+            (&tried_early, 1, 4, Some(1)),
+            (&tried_early, 2, 4, Some(0)),
+            (&tried_early, 1, 3, Some(1)),
+            (&tried_early, 2, 3, Some(0)),
+            (&tried_early, 0, 1, Some(1)),
+            (&tried_late, 0, 4, Some(0)),
+            (&[(1, at(1))], 4, 4, Some(1)),
+            (&[], 0, 4, None),
+        ] {
+            let mut queue = Waiting::default();
+            queue.extend(waiting.iter().map(|(attempts, at)| due(*attempts, *at)));
+            let next = queue.next(retrying, slots).map(|due| due.delivery.attempts);
+            assert_eq!(next, expected, "{waiting:?}, {retrying} of {slots} retry");
+            assert_eq!(queue.take_all().len(), waiting.len().saturating_sub(1));
+        }
+    }
+}

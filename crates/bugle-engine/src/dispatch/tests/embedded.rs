@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use bugle_model::{Delivery, DeliveryId, EventId, IncidentId};
+use bugle_model::{DeliveryId, IncidentId};
 use bugle_store::{NewDelivery, PageRequest, Step};
 use bugle_store_sqlite::{Options, SqliteStore};
 use http_body_util::{BodyExt, Full};
@@ -27,20 +27,8 @@ async fn commit(
     for incident in incidents {
         for sequence in 1..=events {
             let number = incident * 1_000 + i64::from(sequence);
-            let mut delivery = Delivery {
-                id: DeliveryId::from_i64(0),
-                destination_id: DestinationId::from_i64(0),
-                incident_id: IncidentId::from_i64(incident),
-                event_id: EventId::from_i64(number),
-                sequence,
-                state: DeliveryState::Pending,
-                attempts: 0,
-                attempts_forgiven: 0,
-                next_attempt_at: None,
-                reason: None,
-                created_at: NOW,
-                settled_at: None,
-            };
+            let (nowhere, of) = (DestinationId::from_i64(0), IncidentId::from_i64(incident));
+            let mut delivery = store::delivery(number, nowhere, of, sequence, NOW);
             let mut event = store::event(&delivery);
             event.incident.grouping_key = incident.to_string();
             for destination in destinations {
@@ -79,7 +67,7 @@ async fn until_settled(store: &dyn Store) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), settling).await.expect("everything is settled in time");
+    tokio::time::timeout(Duration::from_mins(1), settling).await.expect("everything is settled in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,16 +114,16 @@ async fn counting() -> (std::net::SocketAddr, Arc<(AtomicUsize, Notify)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let counted = Arc::new((AtomicUsize::new(0), Notify::new()));
-    let (tracker, counter) = (TaskTracker::new(), Arc::clone(&counted));
+    let (tracker, tally) = (TaskTracker::new(), Arc::clone(&counted));
     tracker.clone().spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let counter = Arc::clone(&counter);
+            let tally = Arc::clone(&tally);
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let counter = Arc::clone(&counter);
+                let tally = Arc::clone(&tally);
                 async move {
                     request.into_body().collect().await.unwrap();
-                    counter.0.fetch_add(1, Ordering::Relaxed);
-                    counter.1.notify_one();
+                    tally.0.fetch_add(1, Ordering::Relaxed);
+                    tally.1.notify_one();
                     Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::default()))
                 }
             });
@@ -190,6 +178,23 @@ async fn rate_of_draining_a_backlog() {
             rate(arrived),
             rate(settled)
         );
+        let mut took_us = Vec::new();
+        for incident in 100_001..100_601 {
+            let before = counted.0.load(Ordering::Relaxed);
+            let began = Instant::now();
+            commit(store.as_ref(), &destinations, incident..incident + 1, 1).await;
+            let committed = began.elapsed();
+            for destination in &destinations {
+                dispatcher.wake(destination.id);
+            }
+            while counted.0.load(Ordering::Relaxed) < before + destinations.len() {
+                counted.1.notified().await;
+            }
+            took_us.push((began.elapsed() - committed).as_micros());
+            tokio::time::sleep(Duration::from_millis(5).saturating_sub(began.elapsed())).await;
+        }
+        took_us.sort_unstable();
+        println!("about 200/s: committed to arrived p50 {} µs, p99 {} µs", took_us[300], took_us[594]);
         dispatcher.shutdown(Duration::from_secs(5)).await;
     }
 }

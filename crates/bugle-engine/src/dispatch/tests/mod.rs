@@ -170,6 +170,15 @@ fn configured(number: i64, receiver: &Receiver) -> Destination {
     }
 }
 
+/// A claimed delivery that was tried this often.
+pub(super) fn due(attempts: u32, at: Timestamp) -> bugle_store::Due {
+    let untried = store::delivery(1, DestinationId::from_i64(1), IncidentId::from_i64(1), 1, at);
+    bugle_store::Due {
+        event: store::event(&untried),
+        delivery: bugle_model::Delivery { attempts, ..untried },
+    }
+}
+
 async fn good() -> Receiver {
     Receiver::start(|_| Answer::Status(200)).await
 }
@@ -470,4 +479,22 @@ async fn an_idle_lane_does_not_poll() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = stage.store.state().looks;
     assert!(after - before <= 2, "{} looks while nothing happened", after - before);
+}
+
+#[tokio::test]
+async fn mending_the_configuration_makes_an_open_circuit_probe_at_once() {
+    let (bad, receiver) = (Receiver::start(|_| Answer::Status(500)).await, good().await);
+    let stage = Stage::by_hand();
+    let mut destination = configured(1, &bad);
+    destination.circuit_policy.failure_threshold = 1;
+    destination.concurrency = 1;
+    stage.add(&destination, 1, 1);
+    stage.add(&destination, 2, 1);
+    stage.run(&[&destination]);
+    stage.until_failed(1).await;
+    destination.url = configured(1, &receiver).url;
+    destination.updated_at = NOW.plus(Duration::from_secs(1));
+    stage.run(&[&destination]);
+    receiver.until_calls(1).await;
+    assert_eq!(bad.calls().len(), 1);
 }

@@ -77,20 +77,7 @@ impl MemoryStore {
             };
             let sequence = u32::try_from(state.rows.values().filter(same).count()).unwrap() + 1;
             let number = i64::try_from(state.rows.len()).unwrap() + 1;
-            let delivery = Delivery {
-                id: DeliveryId::from_i64(number),
-                destination_id,
-                incident_id,
-                event_id: EventId::from_i64(1000 + number),
-                sequence,
-                state: DeliveryState::Pending,
-                attempts: 0,
-                attempts_forgiven: 0,
-                next_attempt_at: Some(at),
-                reason: None,
-                created_at: at,
-                settled_at: None,
-            };
+            let delivery = delivery(number, destination_id, incident_id, sequence, at);
             let event = event(&delivery);
             state.rows.insert(delivery.id, Row { delivery, attempts: Vec::new(), is_claimed: false, event });
         }
@@ -114,6 +101,30 @@ impl MemoryStore {
             "not in time: {what}; {:#?}",
             self.state().rows.values().map(|row| &row.delivery).collect::<Vec<_>>()
         );
+    }
+}
+
+/// A delivery that was not tried yet.
+pub(super) fn delivery(
+    number: i64,
+    destination_id: DestinationId,
+    incident_id: IncidentId,
+    sequence: u32,
+    at: Timestamp,
+) -> Delivery {
+    Delivery {
+        id: DeliveryId::from_i64(number),
+        destination_id,
+        incident_id,
+        event_id: EventId::from_i64(1000 + number),
+        sequence,
+        state: DeliveryState::Pending,
+        attempts: 0,
+        attempts_forgiven: 0,
+        next_attempt_at: Some(at),
+        reason: None,
+        created_at: at,
+        settled_at: None,
     }
 }
 
