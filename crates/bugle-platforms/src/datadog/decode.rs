@@ -172,11 +172,12 @@ fn key(
             (!headline.name.is_empty()).then(|| format!("{}:{}", headline.name, scope.unwrap_or_default()))
         })
         .ok_or_else(|| {
-            DecodeError::NotUnderstood(
-                "nothing in the payload names the alert: it needs `alert_cycle_key`, `aggreg_key`, `alert_id` or a title. \
-                 Paste the payload from the setup page into the webhook"
-                    .into(),
-            )
+            let unfilled = unfilled(fields.document()).map(|names| format!(" Datadog filled in no value for {names}."));
+            DecodeError::NotUnderstood(format!(
+                "nothing in the payload names the alert: it needs `alert_cycle_key`, `aggreg_key`, `alert_id` or a title.{} \
+                 Paste the payload from the setup page into the webhook",
+                unfilled.unwrap_or_default()
+            ))
         })?;
     Ok(Key { fingerprint, grouping_key: None })
 }

@@ -47,7 +47,7 @@ pub(super) fn summary(document: &Value) -> Option<Decoded> {
     }
     if decoded.signals.is_empty() {
         decoded.ignored = Some(
-            "The summary holds no alerts: if there should be some, put `{{alerts.new.data.asJSON}}` and its like into the template.".into(),
+            "The summary holds no alerts: if there should be some, put `{{{alerts.new.data.asJSON}}}` and its like into the template.".into(),
         );
     }
     Some(decoded)

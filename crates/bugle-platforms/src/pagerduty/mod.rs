@@ -51,16 +51,18 @@ impl Source for PagerDuty {
         SenderRetry::TooManyRequests
     }
 
-    /// `X-Webhook-Id` stays the same while PagerDuty tries again, and so does the event's id.
+    /// The event's id, which is signed and stays the same while PagerDuty tries again for two days. `X-Webhook-Id` does as
+    /// well, but stands in no documentation and under no signature, so it counts only where the body holds no id.
     fn delivery_id(&self, inbound: &Inbound<'_>) -> Option<String> {
-        let header = inbound.header("x-webhook-id").map(str::trim).filter(|id| !id.is_empty());
-        header.map(str::to_owned).or_else(|| {
-            let document = json::parse(inbound.body).ok()?;
+        let document = json::parse(inbound.body).ok();
+        let told = document.as_ref().and_then(|document| {
             document.text_at("event.id").or_else(|| match document.get("messages")?.items() {
                 [message] => message.text_at("id"),
                 _ => None,
             })
-        })
+        });
+        let header = inbound.header("x-webhook-id").map(str::trim).filter(|id| !id.is_empty());
+        told.or_else(|| header.map(str::to_owned))
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -88,5 +90,27 @@ impl Source for PagerDuty {
 
     fn sample(&self, phase: SamplePhase, key: &str, at: bugle_model::Timestamp) -> Sample {
         sample::sample(phase, key, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_is_named_by_its_event() {
+        let headers = [("x-webhook-id".to_owned(), "w-1".to_owned())];
+        for (body, headers, expected) in [
+            (r#"{"event": {"id": "E1"}}"#, &headers[..], Some("E1")),
+            (r#"{"event": {"id": "E1"}}"#, &[], Some("E1")),
+            (r#"{"event": {}}"#, &headers, Some("w-1")),
+            (r#"{"messages": [{"id": "M1"}]}"#, &[], Some("M1")),
+            (r#"{"messages": [{"id": "M1"}, {"id": "M2"}]}"#, &headers, Some("w-1")),
+            (r#"{"messages": [{}]}"#, &[], None),
+            ("{", &[], None),
+        ] {
+            let inbound = Inbound { query: "", headers, body: body.as_bytes() };
+            assert_eq!(PagerDuty.delivery_id(&inbound).as_deref(), expected, "{body}");
+        }
     }
 }
