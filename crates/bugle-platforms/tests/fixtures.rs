@@ -294,26 +294,42 @@ fn a_life_with_redeliveries_is_one_cycle() {
     });
 }
 
+/// Whether `end` is the end of what began with `begin`, and both say when.
+fn belong_together(begin: &Signal, end: &Signal) -> bool {
+    let from = begin.started_at.or(begin.observed_at);
+    let until = end.ended_at.or(end.observed_at);
+    let both_seen = begin.observed_at.is_some() && end.observed_at.is_some();
+    let both_told = begin.started_at.is_some() && end.ended_at.is_some();
+    begin.fingerprint == end.fingerprint
+        && end.status == SignalStatus::Resolved
+        && (both_seen || both_told)
+        && from.zip(until).is_some_and(|(from, until)| from < until)
+}
+
 #[test]
-fn a_beginning_that_comes_after_its_end_does_not_fire() {
+fn a_beginning_and_its_end_are_one_cycle_whichever_comes_first() {
     each_platform(|source| {
         let all = of(source);
-        let fired = first(&all, "firing").signals(source);
-        let ended = first(&all, "resolved").signals(source);
-        for end in ended.into_iter().filter(|signal| signal.status == SignalStatus::Resolved) {
-            let Some(begin) = fired.iter().find(|begin| begin.fingerprint == end.fingerprint) else {
-                continue;
-            };
-            let tells_time = begin.observed_at.is_some() && end.observed_at.is_some()
-                || begin.started_at.is_some() && end.ended_at.is_some();
-            if !tells_time {
-                continue;
-            }
-            let mut alerts = Alerts::default();
-            alerts.take(vec![end, begin.clone()]);
-            for alert in alerts.0.values() {
-                assert_eq!(alert.status, AlertStatus::Resolved, "{}: {}", source.slug(), alert.fingerprint);
-                assert_eq!(alert.cycle, 1, "{}: {}", source.slug(), alert.fingerprint);
+        let of_kind = |kind: &'static str| {
+            all.iter()
+                .filter(move |fixture| fixture.kind() == kind)
+                .flat_map(|fixture| fixture.signals(source))
+        };
+        for end in of_kind("resolved") {
+            for begin in of_kind("firing").filter(|begin| belong_together(begin, &end)) {
+                for order in [vec![begin.clone(), end.clone()], vec![end.clone(), begin.clone()]] {
+                    let mut alerts = Alerts::default();
+                    alerts.take(order);
+                    let alert = alerts.0.values().next().unwrap();
+                    assert_eq!(
+                        alert.status,
+                        AlertStatus::Resolved,
+                        "{}: {}",
+                        source.slug(),
+                        alert.fingerprint
+                    );
+                    assert_eq!(alert.cycle, 1, "{}: {}", source.slug(), alert.fingerprint);
+                }
             }
         }
     });
@@ -421,6 +437,60 @@ mod hostile {
 
     fn bodies() -> Vec<Vec<u8>> {
         SOURCES.iter().flat_map(|source| of(*source)).map(|fixture| fixture.body).collect()
+    }
+
+    /// Every copy of `value` in which one value, however deep, is `other` instead.
+    fn with_one_replaced(value: &Value, other: &Value, found: &mut Vec<Value>) {
+        found.push(other.clone());
+        let mut inner = Vec::new();
+        let count = value.as_object().map_or(0, Map::len) + value.as_array().map_or(0, Vec::len);
+        for position in 0..count {
+            let place = |whole: &mut Value, new: Value| match whole {
+                Value::Object(members) => *members.values_mut().nth(position).unwrap() = new,
+                Value::Array(items) => items[position] = new,
+                _ => unreachable!("it has members"),
+            };
+            with_one_replaced(member(value, position), other, &mut inner);
+            for new in inner.drain(..) {
+                let mut whole = value.clone();
+                place(&mut whole, new);
+                found.push(whole);
+            }
+        }
+    }
+
+    fn member(value: &Value, position: usize) -> &Value {
+        match value {
+            Value::Object(members) => members.values().nth(position).unwrap(),
+            value => &value[position],
+        }
+    }
+
+    #[test]
+    fn no_field_need_be_of_its_type() {
+        each_platform(|source| {
+            for kind in ["firing", "update", "resolved"] {
+                let all = of(source);
+                let fixture = first(&all, kind);
+                let Ok(document) = serde_json::from_slice::<Value>(&fixture.body) else { continue };
+                for other in [
+                    Value::Null,
+                    Value::from(7),
+                    Value::from("x"),
+                    Value::Array(vec![]),
+                    serde_json::json!({}),
+                ] {
+                    let mut variants = Vec::new();
+                    with_one_replaced(&document, &other, &mut variants);
+                    for variant in variants {
+                        let body = variant.to_string().into_bytes();
+                        let inbound = Inbound { body: &body, ..fixture.inbound() };
+                        drop(source.decode(&inbound, &fixture.settings));
+                        source.delivery_id(&inbound);
+                    }
+                }
+            }
+        });
     }
 
     proptest! {
