@@ -3,15 +3,13 @@
 //! Watcher calls its body `text/plain` and Kibana its own a form unless their authors say otherwise, templates put
 //! documents one after the other without anything between, and JSON into strings of JSON: so the text decides.
 
-use bugle_model::limits::SIGNALS_PER_RECEIPT_MAX;
-
 use crate::{
     form,
     json::{self, Member, Value},
     source::DecodeError,
 };
 
-/// The documents, at most as many as there may be signals. A list counts as the documents in it.
+/// The documents, at least one. A list counts as the documents in it.
 pub(super) fn of(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
     let values = match form::document(body, &["body", "payload", "json"]) {
         Some(document) => vec![document],
@@ -24,7 +22,6 @@ pub(super) fn of(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
             value => documents.push(value),
         }
     }
-    documents.truncate(SIGNALS_PER_RECEIPT_MAX);
     if documents.is_empty() {
         return Err(DecodeError::NotUnderstood(
             "the body is an empty list: send one document for each alert".into(),

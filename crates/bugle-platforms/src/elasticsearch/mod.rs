@@ -9,6 +9,7 @@
 //! - `kibana`: alerts of rules, one by one or as a summary.
 //! - `watcher`: executions of watches.
 
+use bugle_model::limits::SIGNALS_PER_RECEIPT_MAX;
 use serde_json::{Map, Value as SettingValue};
 
 use crate::{
@@ -125,6 +126,12 @@ fn together(readings: Vec<Result<Decoded, DecodeError>>) -> Result<Decoded, Deco
             return Err(error);
         }
         remarks.push(format!("A part of the body was left out: {error}"));
+    }
+    if whole.signals.len() > SIGNALS_PER_RECEIPT_MAX {
+        whole.signals.truncate(SIGNALS_PER_RECEIPT_MAX);
+        remarks.push(format!(
+            "The body holds more than {SIGNALS_PER_RECEIPT_MAX} alerts: the rest was left out."
+        ));
     }
     whole.ignored = whole.ignored.filter(|_| whole.signals.is_empty());
     whole.remark = (!remarks.is_empty()).then(|| remarks.join(" "));
