@@ -1,0 +1,155 @@
+//! Setting the demo up through the API, and sending its calls.
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::Context as _;
+use bugle_engine::config::generate_secret;
+use bugle_model::{Clock, SystemClock};
+use bugle_platforms::{Source, table};
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::inbox::{Door, Inbox};
+use crate::{
+    client::Client,
+    output::{Output, Paint, clean},
+    sample::{Phase, SampleOf},
+};
+
+/// Where the demo plays.
+#[derive(Debug)]
+pub struct Stage {
+    /// Calls the hub.
+    pub client: Client,
+    /// The hub's data folder.
+    pub data: PathBuf,
+    /// Where things are printed.
+    pub output: Output,
+}
+
+/// One platform's integration.
+pub struct Player {
+    /// The platform.
+    pub source: &'static dyn Source,
+    /// Its integration.
+    pub integration: String,
+    secret: SecretString,
+}
+
+/// One platform whose calls were sent.
+pub struct Sent {
+    /// The platform and its integration.
+    pub player: Player,
+    /// When each phase was sent.
+    pub at: Vec<(Phase, Instant)>,
+    /// What was not accepted, in the hub's words.
+    pub refused: Vec<String>,
+}
+
+impl Sent {
+    /// When a phase was sent.
+    pub fn sent_at(&self, phase: Phase) -> Option<Instant> {
+        self.at.iter().find(|(known, _)| *known == phase).map(|(_, at)| *at)
+    }
+}
+
+impl Stage {
+    /// Makes an integration for every platform, and both destinations.
+    pub async fn set(&self, inbox: &Inbox) -> anyhow::Result<Vec<Player>> {
+        self.make_destinations(inbox).await?;
+        let mut cast = Vec::new();
+        for source in table::SOURCES {
+            let secret = generate_secret()?;
+            let name = format!("Demo of {}", source.title());
+            let body = json!({"platform": source.slug(), "name": name, "secret": secret.expose_secret()});
+            let made = self.client.json(Method::POST, "/api/v1/integrations", Some(&body)).await?;
+            cast.push(Player { source: *source, integration: text(&made, "/id")?, secret });
+        }
+        Ok(cast)
+    }
+
+    async fn make_destinations(&self, inbox: &Inbox) -> anyhow::Result<()> {
+        let body = json!({"name": "Demo receiver", "url": inbox.url(Door::Standard)});
+        let made = self.client.json(Method::POST, "/api/v1/destinations", Some(&body)).await?;
+        inbox.expect(Door::Standard, text(&made, "/secret")?.into());
+        let secret = generate_secret()?;
+        let body = json!({
+            "name": "Demo template",
+            "secret": secret.expose_secret(),
+            "webhook_config": {
+                "url": inbox.url(Door::Template),
+                "method": "POST",
+                "headers": {"Authorization": "Bearer {{api_token}}", "Content-Type": "application/json"},
+                "events": ["incident.created", "incident.resolved"],
+                "template": {
+                    "event": "{{event.type}}",
+                    "sequence": "{{event.sequence}}",
+                    "incident_id": "{{incident.id}}",
+                    "title": "{{incident.title}}",
+                    "severity": "{{incident.severity}}",
+                    "status": "{{incident.status}}",
+                },
+            },
+        });
+        self.client.json(Method::POST, "/api/v1/destinations", Some(&body)).await?;
+        inbox.expect(Door::Template, secret);
+        Ok(())
+    }
+
+    /// Sends the calls of an alert's life for each platform: all begin, all change, all end.
+    pub async fn send(&self, cast: Vec<Player>) -> anyhow::Result<Vec<Sent>> {
+        let mut sent: Vec<Sent> =
+            cast.into_iter().map(|player| Sent { player, at: Vec::new(), refused: Vec::new() }).collect();
+        for phase in Phase::ALL {
+            for one in &mut sent {
+                self.send_one(one, phase).await?;
+            }
+        }
+        Ok(sent)
+    }
+
+    async fn send_one(&self, one: &mut Sent, phase: Phase) -> anyhow::Result<()> {
+        let player = &one.player;
+        let sample = SampleOf {
+            source: player.source,
+            integration: &player.integration,
+            phase,
+            key: "checkout/web-01",
+            at: SystemClock.now(),
+            secret: Some(player.secret.expose_secret()),
+        }
+        .make()?;
+        one.at.push((phase, Instant::now()));
+        let answer = self.client.send(Method::POST, &sample.path, &sample.headers, sample.body).await?;
+        if !answer.status.is_success() {
+            let value = answer.value().unwrap_or_default();
+            let message = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+            one.refused.push(format!("{} {}: {}", phase.as_str(), answer.status.as_u16(), clean(message)));
+        }
+        Ok(())
+    }
+
+    /// What to try next.
+    pub fn suggest(&self) {
+        let (out, url) = (self.output, self.client.base());
+        let key = self.data.join(crate::config::ADMIN_KEY_FILE);
+        let key = key.display();
+        out.line(out.paint(Paint::Bold, "\nTry, in another terminal:"));
+        for line in [
+            format!("curl -H \"Authorization: Bearer $(cat {key})\" {url}/api/v1/incidents"),
+            format!("curl {url}/metrics"),
+            format!("curl {url}/api/v1/webhooks/health"),
+            format!("curl {url}/api/v1/openapi.json"),
+            format!("bugle incident list --url {url} --api-key-file {key}"),
+        ] {
+            out.line(format!("  {line}"));
+        }
+        out.line("\nWhat arrives from now on is shown below. Ctrl-C ends the demo.");
+    }
+}
+
+fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.map(str::to_owned).with_context(|| format!("the hub's answer has no `{pointer}`"))
+}

@@ -1,0 +1,172 @@
+//! The parts of a hub, put together: store, engine, web. The only place that names a concrete store.
+
+use std::{
+    fs::{File, OpenOptions},
+    future::Future,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use bugle_engine::{Engine, EngineSettings, config::NewApiKey};
+use bugle_model::{Scope, SystemClock};
+use bugle_store_sqlite::SqliteStore;
+use bugle_web::WebSettings;
+use secrecy::ExposeSecret;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::config::ADMIN_KEY_FILE;
+
+/// The name of the key that the first start makes.
+const FIRST_KEY_NAME: &str = "made by the first start";
+
+/// The exit code after a second signal, as shells report one that ended by SIGINT.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// A hub that is open and does not run yet.
+#[derive(Debug)]
+pub struct Hub {
+    engine: Arc<Engine>,
+    /// Where the admin key was written, when this start made it.
+    pub new_admin_key: Option<PathBuf>,
+}
+
+impl Hub {
+    /// Opens the store in `data` and the engine on it. Makes an admin key when there is none yet.
+    pub async fn open(data: &Path, settings: EngineSettings) -> anyhow::Result<Self> {
+        let folder = data.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            SqliteStore::open(&folder, bugle_store_sqlite::Options::default())
+        });
+        let store =
+            opened.await?.with_context(|| format!("could not open the data folder {}", data.display()))?;
+        let engine = Engine::open(Arc::new(store), Arc::new(SystemClock), settings).await?;
+        let new_admin_key = first_key(&engine, data).await?;
+        Ok(Self { engine, new_admin_key })
+    }
+
+    /// Serves on `listener` until `stop` ends, then drains: no new calls, those under way and the attempts under way get
+    /// until `settings.shutdown_time_max`, all together.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        settings: WebSettings,
+        stop: impl Future<Output = ()> + Send,
+    ) -> anyhow::Result<()> {
+        let within = settings.shutdown_time_max;
+        let router = bugle_web::router(self.engine.clone(), settings.clone());
+        self.engine.start();
+        let told_to_stop = OnceLock::new();
+        let stop = async {
+            stop.await;
+            told_to_stop.get_or_init(Instant::now);
+        };
+        bugle_web::serve(listener, router, settings, stop).await.context("could not go on serving")?;
+        let spent = told_to_stop.get().map(Instant::elapsed).unwrap_or_default();
+        // The engine always gets a moment, or a slow caller would cut attempts short that are about to end.
+        let left = within.saturating_sub(spent).max(Duration::from_millis(100));
+        if tokio::time::timeout(left, self.engine.shutdown(left)).await.is_err() {
+            tracing::warn!("not everything finished in time; it is kept and goes on at the next start");
+        }
+        Ok(())
+    }
+}
+
+/// Makes the first admin key and writes it into the data folder. A start that was killed between the two is made good by
+/// the next one.
+async fn first_key(engine: &Engine, data: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let path = data.join(ADMIN_KEY_FILE);
+    let keys = engine.api_keys();
+    let never_handed_out =
+        keys.iter().all(|key| key.name == FIRST_KEY_NAME && key.last_used_at.is_none()) && !path.exists();
+    if !keys.is_empty() && !never_handed_out {
+        return Ok(None);
+    }
+    let new = NewApiKey { name: FIRST_KEY_NAME.into(), scope: Scope::Admin };
+    let (_, key) = engine.create_api_key(new).await.context("could not make the admin key")?;
+    write_private(&path, key.expose_secret())
+        .with_context(|| format!("could not write the admin key to {}", path.display()))?;
+    Ok(Some(path))
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let beside = path.with_extension("new");
+    if let Err(error) = std::fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Ends at the first SIGTERM or SIGINT. A second one ends the process at once.
+pub fn signal_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        TaskTracker::new().spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(EXIT_INTERRUPTED);
+        });
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_replaced_whole_and_readable_by_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.key");
+        std::fs::write(folder.path().join("admin.new"), "left over").unwrap();
+        for text in ["first", "second"] {
+            write_private(&path, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{text}\n"));
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(!folder.path().join("admin.new").exists());
+    }
+
+    #[tokio::test]
+    async fn the_first_start_makes_one_key_and_a_lost_file_is_made_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = async || Hub::open(folder.path(), EngineSettings::default()).await.unwrap();
+        let hub = open().await;
+        let path = hub.new_admin_key.clone().unwrap();
+        let key = std::fs::read_to_string(&path).unwrap();
+        assert!(hub.engine.authenticate(key.trim()).is_some());
+        hub.engine.shutdown(Duration::from_secs(1)).await;
+        drop(hub);
+        let again = open().await;
+        assert_eq!(again.new_admin_key, None);
+        again.engine.shutdown(Duration::from_secs(1)).await;
+        drop(again);
+        std::fs::remove_file(&path).unwrap();
+        assert!(open().await.new_admin_key.is_some());
+    }
+}
