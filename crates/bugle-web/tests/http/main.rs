@@ -1,0 +1,18 @@
+//! The HTTP face from outside: real sockets, a real store in a folder of its own, a receiver that is a real server.
+//! Files mirror the routes; `bugle`, `client`, `receiver` and `schema` are what they stand on.
+
+mod access;
+mod api_keys;
+mod bad_input;
+mod bugle;
+mod client;
+mod deliveries;
+mod destinations;
+mod incidents;
+mod integrations;
+mod process;
+mod receipts;
+mod receiver;
+mod schema;
+mod server;
+mod webhooks;
