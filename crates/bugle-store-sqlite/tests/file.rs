@@ -1,0 +1,150 @@
+//! The data folder: who may read it, who may open it, and what is still there afterwards.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use bugle_model::IntegrationId;
+use bugle_store::{Step, Store, conformance::sample};
+use bugle_store_sqlite::{OpenError, Options, SqliteStore};
+
+fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(folder, Options::default())
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn only_its_owner_may_read_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("made/here");
+    let store = open(&folder).unwrap();
+    store.ping().await.unwrap();
+    assert_eq!(mode(&folder), 0o700);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        names.push(path.file_name().unwrap().to_owned());
+    }
+    assert!(names.iter().any(|name| name == "bugle.db-wal"), "{names:?}");
+}
+
+#[test]
+fn a_folder_is_opened_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).unwrap();
+    let refusal = open(folder.path()).unwrap_err();
+    assert!(matches!(refusal, OpenError::InUse { .. }));
+    assert!(refusal.to_string().contains("in use by another Bugle"), "{refusal}");
+    drop(first);
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn what_is_no_folder_or_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    assert!(matches!(open(&file), Err(OpenError::Folder { .. })));
+    fs::write(
+        folder.path().join("bugle.db"),
+        "this is a text and no database, and long enough to be sure of it",
+    )
+    .unwrap();
+    assert!(matches!(open(folder.path()), Err(OpenError::Database(_))));
+}
+
+#[tokio::test]
+async fn a_claim_does_not_survive_and_the_rest_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let incident = sample::incident(1, IntegrationId::from_i64(5));
+    let event = sample::event(2, &incident);
+    let delivery = sample::delivery(3, &event, bugle_model::DestinationId::from_i64(4));
+    let to = delivery.destination_id;
+    let step = Step {
+        at: sample::NOON,
+        incidents: vec![incident],
+        events: vec![event],
+        deliveries: vec![delivery],
+        ..Step::default()
+    };
+    store.commit(step).await.unwrap();
+    let key = store.instance().await.unwrap().seal_key;
+    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 1);
+    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 0);
+    drop(store);
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 1);
+    assert_eq!(store.instance().await.unwrap().seal_key, key);
+}
+
+/// A caller that goes away, at whatever moment, takes no claim with it.
+#[tokio::test]
+async fn a_claim_that_nobody_waited_for_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let incident = sample::incident(1, IntegrationId::from_i64(5));
+    let event = sample::event(2, &incident);
+    let delivery = sample::delivery(3, &event, bugle_model::DestinationId::from_i64(4));
+    let to = delivery.destination_id;
+    let step = Step {
+        incidents: vec![incident],
+        events: vec![event],
+        deliveries: vec![delivery],
+        ..Step::default()
+    };
+    store.commit(step).await.unwrap();
+    for wait_us in (0..200).step_by(5) {
+        let claim = store.claim_due(to, sample::NOON, 10);
+        let claimed = tokio::time::timeout(Duration::from_micros(wait_us), claim).await;
+        if let Ok(claimed) = claimed {
+            store.release(claimed.unwrap().iter().map(|due| due.delivery.id).collect()).await.unwrap();
+        }
+    }
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    while store.claim_due(to, sample::NOON, 10).await.unwrap().is_empty() {
+        assert!(tokio::time::Instant::now() < end, "the claim is lost");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_stays_short_under_load_and_everything_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()).unwrap());
+    let of = IntegrationId::from_i64(5);
+    let tasks: Vec<_> = (0..8_i64)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            let work = async move {
+                for number in 0..100 {
+                    let mut receipt = sample::receipt(task * 1_000 + number, of);
+                    receipt.body = vec![7; 200_000];
+                    store.append(receipt).await.unwrap();
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "a test waits for its tasks itself")]
+            tokio::spawn(work)
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let log = fs::metadata(folder.path().join("bugle.db-wal")).unwrap().size();
+    let database = fs::metadata(folder.path().join("bugle.db")).unwrap().size();
+    assert!(database > 80_000_000, "{database}: pages are copied while appends go on");
+    assert!(log < 120_000_000, "{log}: the log begins anew");
+    assert_eq!(store.pending(1).await.unwrap()[0].body.len(), 200_000);
+    assert_eq!(
+        store.receipt(bugle_model::id::Id::from_i64(7_099)).await.unwrap().unwrap().0.body.len(),
+        200_000
+    );
+}
