@@ -4,7 +4,7 @@
 //! the payload that `SETUP.md` recommends, Datadog's default payload, the short payload that Overwatch documents, each as
 //! JSON or as a form, and JSON that a variable without a value has broken.
 //!
-//! - [`decode`](mod@decode): what the fields mean.
+//! - `decode`: what the fields mean.
 //! - `headline`: the state, priority and group that Datadog writes into titles.
 //! - `torn`: reading JSON that is none.
 

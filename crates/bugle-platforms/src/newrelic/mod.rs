@@ -5,7 +5,7 @@
 //! moved to workflows ("incident"), the form that New Relic sent in 2013, and the short one that Overwatch documents.
 //! They overlap so far that one reading fits all of them.
 //!
-//! - [`decode`](mod@decode): what the fields mean.
+//! - `decode`: what the fields mean.
 //! - `status`: whether an issue is open, acknowledged or closed, which takes more than one field.
 
 use serde_json::{Map, Value};
