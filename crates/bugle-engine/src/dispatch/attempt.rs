@@ -64,9 +64,9 @@ pub(super) async fn attempt(shared: &Shared, destination: &Destination, due: &Du
     let exchange = shared.sender.send(written.request).await;
     let verdict = judge(dialect, &exchange, shared.clock.now());
     let secrets = searched_secrets(destination);
-    let hide = |text: &str| hide_secrets(text, &secrets);
+    let hide = |text: String| hide_secrets(text, &secrets);
     let mut shown = written.shown;
-    shown.body = hide(&shown.body);
+    shown.body = hide(shown.body);
     Outcome::Tried(Box::new(Attempt {
         number,
         started_at: began,
@@ -233,8 +233,7 @@ fn searched_secrets(destination: &Destination) -> Vec<&str> {
         .collect()
 }
 
-fn hide_secrets(text: &str, secrets: &[&str]) -> String {
-    let mut hidden = text.to_owned();
+fn hide_secrets(mut hidden: String, secrets: &[&str]) -> String {
     for secret in secrets {
         if hidden.contains(secret) {
             hidden = hidden.replace(secret, HIDDEN);
@@ -274,12 +273,12 @@ fn detail_of(exchange: &Exchange) -> Option<String> {
     })
 }
 
-fn kept_answer(answer: &Answer, hide: impl Fn(&str) -> String) -> AttemptResponse {
+fn kept_answer(answer: &Answer, hide: impl Fn(String) -> String) -> AttemptResponse {
     let headers = answer.headers.iter().take(ANSWER_HEADERS_MAX).map(|(name, value)| {
         let mut text = if *name == header::SET_COOKIE {
             HIDDEN.to_owned()
         } else {
-            hide(&String::from_utf8_lossy(value.as_bytes()))
+            hide(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         bugle_model::signal::cut(&mut text, ANSWER_HEADER_BYTES_MAX);
         (name.as_str().to_owned(), text)
@@ -287,7 +286,7 @@ fn kept_answer(answer: &Answer, hide: impl Fn(&str) -> String) -> AttemptRespons
     AttemptResponse {
         status: answer.status,
         headers: headers.collect(),
-        body: hide(&kept_text(&answer.body, limits::RESPONSE_BYTES_MAX)),
+        body: hide(kept_text(&answer.body, limits::RESPONSE_BYTES_MAX)),
         truncated: answer.truncated,
     }
 }

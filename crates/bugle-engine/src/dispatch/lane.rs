@@ -238,9 +238,7 @@ impl Lane {
                 let contended = |due| if due <= now { now.plus(CONTENDED_WAIT) } else { due };
                 self.next_due_at = claimed.next_due_at.map(contended);
                 self.waiting.extend(claimed.due);
-                if matches!(self.permit(), Permit::WaitUntil(_)) {
-                    self.give_back().await;
-                }
+                self.give_back_when_waiting().await;
             }
             Err(error) => self.on_store_error(&error, "deliveries could not be claimed"),
         }
@@ -283,6 +281,7 @@ impl Lane {
         self.next_due_at = None;
         self.store_rests_until = self.store_rests_until.filter(|until| Instant::now() < *until);
         self.tell_rest().await;
+        self.give_back_when_waiting().await;
     }
 
     async fn on_ended(&mut self, ended: Result<(TaskId, Outcome), JoinError>) {
@@ -309,7 +308,8 @@ impl Lane {
         let seconds = Duration::from_micros(attempt.duration_us).as_secs_f64();
         self.shared.observer.attempt(destination, &attempt.verdict, seconds);
         let number = delivery.attempts.saturating_sub(delivery.attempts_forgiven).saturating_add(1);
-        let next = retry::decide(&destination.retry, number, &attempt.verdict, now, random());
+        let random = if attempt.verdict == Verdict::Delivered { 0.0 } else { random() };
+        let next = retry::decide(&destination.retry, number, &attempt.verdict, now, random);
         // What an earlier configuration led to is no reason to disable the present one.
         let is_current = self.handle.destination().updated_at == destination.updated_at;
         let disable = self.judge(destination, &attempt.verdict, now).filter(|_| is_current);
@@ -320,6 +320,11 @@ impl Lane {
             }
             self.tell_rest().await;
         }
+        self.give_back_when_waiting().await;
+    }
+
+    /// What cannot be sent soon is not held: another process could send it, and a stop has less to give back.
+    async fn give_back_when_waiting(&mut self) {
         if self.rest.is_some() || matches!(self.permit(), Permit::WaitUntil(_)) {
             self.give_back().await;
         }

@@ -190,7 +190,7 @@ async fn rate_of_draining_a_backlog() {
             while counted.0.load(Ordering::Relaxed) < before + destinations.len() {
                 counted.1.notified().await;
             }
-            took_us.push((began.elapsed() - committed).as_micros());
+            took_us.push(began.elapsed().saturating_sub(committed).as_micros());
             tokio::time::sleep(Duration::from_millis(5).saturating_sub(began.elapsed())).await;
         }
         took_us.sort_unstable();
