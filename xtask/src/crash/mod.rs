@@ -108,7 +108,7 @@ fn make_destination(site: &Site, receiver: &Server) -> Result<String> {
         "url": format!("http://{}/hook", receiver.address()),
         "secret": receiver_secret(),
         "retry": { "max_attempts": 1000, "initial_delay_ms": 50, "factor": 1.5, "max_delay_ms": 500, "jitter": 0.2 },
-        "circuit": { "failure_threshold": 1_000_000, "open_ms": 100, "on_open": "pause" },
+        "circuit": { "failure_threshold": 10_000, "open_ms": 100, "on_open": "pause" },
     }))
 }
 
