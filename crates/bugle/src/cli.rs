@@ -156,7 +156,7 @@ pub struct ClientArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Where the hub is, instead of BUGLE_URL or this machine
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(id = "hub_url", long = "url", global = true, value_name = "URL")]
     pub url: Option<HttpUrl>,
     /// A file with the API key, instead of BUGLE_API_KEY or the admin key in the data folder
     #[arg(long, global = true, value_name = "FILE")]

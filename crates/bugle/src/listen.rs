@@ -139,7 +139,7 @@ pub fn as_lines(arrival: &Arrival, body: &[u8], status: StatusCode, output: Outp
     };
     let number = arrival.sequence.map(|sequence| format!(" #{sequence}")).unwrap_or_default();
     let order = match arrival.order {
-        Order::InOrder => "in order".to_owned(),
+        Order::Next => "in order".to_owned(),
         Order::Late { after } => format!("LATE, after #{after}"),
         Order::Again => "again".to_owned(),
         Order::Unnumbered => String::new(),
@@ -172,7 +172,7 @@ fn as_json(arrival: &Arrival, headers: &[(String, String)], body: &[u8], status:
     let headers: Map<String, Value> =
         headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let order = match arrival.order {
-        Order::InOrder => "in_order",
+        Order::Next => "in_order",
         Order::Late { .. } => "late",
         Order::Again => "again",
         Order::Unnumbered => "unnumbered",

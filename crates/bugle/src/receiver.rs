@@ -21,7 +21,7 @@ const REMEMBERED_MAX: usize = 100_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// After every event of the incident that came before.
-    InOrder,
+    Next,
     /// Not after the one with this number.
     Late {
         /// The greatest number that came before.
@@ -142,7 +142,7 @@ impl Receiver {
         let (Some(incident), Some(sequence)) = (incident, sequence) else { return Order::Unnumbered };
         match self.sequences.get(incident) {
             Some(last) if *last >= sequence => Order::Late { after: *last },
-            _ => Order::InOrder,
+            _ => Order::Next,
         }
     }
 }
@@ -185,10 +185,7 @@ mod tests {
         let mut receiver = Receiver::new(vec![SECRET.into()]);
         let orders = [("evt_1", 1), ("evt_3", 3), ("evt_3", 3), ("evt_2", 2), ("evt_4", 4)]
             .map(|(id, sequence)| send(&mut receiver, SECRET, id, sequence).order);
-        assert_eq!(
-            orders,
-            [Order::InOrder, Order::InOrder, Order::Again, Order::Late { after: 3 }, Order::InOrder]
-        );
+        assert_eq!(orders, [Order::Next, Order::Next, Order::Again, Order::Late { after: 3 }, Order::Next]);
     }
 
     #[test]
@@ -199,7 +196,7 @@ mod tests {
             matches!(&forged.verification, Verification::Failed { reason, .. } if reason == "signature_mismatch")
         );
         let real = send(&mut receiver, SECRET, "evt_1", 1);
-        assert!(real.is_verified() && real.order == Order::InOrder);
+        assert!(real.is_verified() && real.order == Order::Next);
     }
 
     #[test]

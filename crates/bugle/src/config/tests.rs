@@ -19,7 +19,7 @@ fn the_commented_file_is_valid_and_says_every_default() {
     assert_eq!(settings.body_limit_bytes.value.0, bugle_model::limits::BODY_BYTES_MAX);
     assert_eq!(settings.listen.origin, Origin::Default);
     let as_file = load(DEFAULT_FILE, Flags::default(), &Environment::default()).unwrap();
-    assert!(matches!(as_file.listen.origin, Origin::File(_, 13)), "{:?}", as_file.listen.origin);
+    assert!(matches!(as_file.listen.origin, Origin::File(_, 12)), "{:?}", as_file.listen.origin);
 }
 
 #[test]

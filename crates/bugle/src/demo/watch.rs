@@ -154,7 +154,7 @@ impl Story {
             if self.at(door).any(|received| !received.arrival.is_verified()) {
                 troubles.push(format!("{name} got something that was NOT verified"));
             }
-            if self.at(door).any(|received| received.arrival.order != Order::InOrder) {
+            if self.at(door).any(|received| received.arrival.order != Order::Next) {
                 troubles.push(format!("{name} got something out of order, or twice"));
             }
         }
@@ -277,7 +277,7 @@ mod tests {
                 (Door::Standard, 3),
                 (Door::Template, 3),
             ]
-            .map(|(door, sequence)| received(door, sequence, true, Order::InOrder))
+            .map(|(door, sequence)| received(door, sequence, true, Order::Next))
             .into(),
             ..Story::default()
         }
@@ -301,7 +301,7 @@ mod tests {
         check(|story| story.arrived.truncate(3), "standard-webhooks is to get events [1, 2, 3]");
         check(|story| story.arrived.swap(0, 2), "and got [2, 1, 3]");
         check(|story| story.arrived.push(received(Door::Template, 3, true, Order::Again)), "twice");
-        check(|story| story.arrived[0] = received(Door::Standard, 1, false, Order::InOrder), "NOT verified");
+        check(|story| story.arrived[0] = received(Door::Standard, 1, false, Order::Next), "NOT verified");
         check(|story| story.refused.push("firing 401: no".into()), "firing 401");
     }
 }

@@ -55,9 +55,9 @@ enum DestinationVerb {
         /// The destination
         #[arg(value_parser = id)]
         id: String,
-        /// Where events are sent
-        #[arg(long)]
-        url: Option<String>,
+        /// Where events are sent from now on
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
         #[command(flatten)]
         changes: Changes,
         /// Send nothing for now
@@ -206,10 +206,10 @@ fn plan(verb: DestinationVerb) -> anyhow::Result<Plan> {
                           verify` sends a test.";
             Plan::post("/api/v1/destinations", Value::Object(body)).shown(View::Remarked(remark))
         }
-        DestinationVerb::Update { id, url, changes, disable, file } => {
+        DestinationVerb::Update { id, to, changes, disable, file } => {
             let mut body = from_file(file)?;
             body.extend(fields([
-                ("url", url.map(Value::from)),
+                ("url", to.map(Value::from)),
                 ("enabled", disable.then_some(Value::Bool(false))),
             ]));
             body.extend(changes.into_fields()?);
@@ -277,6 +277,10 @@ mod tests {
             ),
         );
         check(&["update", "dst_1", "--disable"], r#"PATCH /api/v1/destinations/dst_1 {"enabled":false}"#);
+        check(
+            &["update", "dst_1", "--to", "https://b.example.com", "--url", "http://127.0.0.1:1"],
+            r#"PATCH /api/v1/destinations/dst_1 {"url":"https://b.example.com"}"#,
+        );
         check(&["verify", "dst_1"], "POST /api/v1/destinations/dst_1/verify");
         check(&["rotate", "dst_1"], "POST /api/v1/destinations/dst_1/secrets {}");
         check(&["enable", "dst_1"], "POST /api/v1/destinations/dst_1/enable");

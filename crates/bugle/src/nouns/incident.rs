@@ -270,7 +270,7 @@ fn plan(verb: IncidentVerb) -> Plan {
             Plan::post(at(&id, "/tickets"), json!({"system": system, "key": key, "url": url}))
         }
         IncidentVerb::Severity { id, severity: Some(severity), .. } => {
-            Plan::post(at(&id, "/severity"), json!({"severity": severity}))
+            Plan::post(at(&id, "/severity"), json!({"severity": severity.to_ascii_uppercase()}))
         }
         IncidentVerb::Severity { id, .. } => {
             Plan { method: http::Method::DELETE, ..Plan::post(at(&id, "/severity"), None) }
