@@ -226,7 +226,7 @@ impl Context<'_> {
             status: IncidentStatus::Open,
             severity: alert.severity,
             declared_severity: None,
-            title: signal.title.clone(),
+            title: if signal.title.is_empty() { alert.fingerprint.clone() } else { signal.title.clone() },
             description: signal.description.clone(),
             owner: None,
             tickets: Vec::new(),
@@ -292,7 +292,9 @@ impl Context<'_> {
         let (severity, title) = (draft.incident.severity, draft.incident.title.clone());
         draft.recount(severity_before, alert.severity);
         if draft.incident.alerts.total == 1 {
-            draft.incident.title.clone_from(&alert.signal.title);
+            if !alert.signal.title.is_empty() {
+                draft.incident.title.clone_from(&alert.signal.title);
+            }
             draft.incident.links.clone_from(&alert.signal.links);
         }
         let changes = [

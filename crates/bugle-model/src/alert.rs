@@ -120,6 +120,9 @@ fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Aler
     if alert.status == AlertStatus::Resolved {
         return if resolving {
             fold_resolved_again(alert, signal, stale)
+        } else if signal.status == SignalStatus::Updated && !stale && alert.incident_id.is_some() {
+            // What people write at the source after the end still counts; the alert stays as it is.
+            (alert, Meaning::Repeated)
         } else if stale
             || is_before(signal.started_at, alert.signal.ended_at)
             || signal.status == SignalStatus::Updated
@@ -292,6 +295,17 @@ mod tests {
         ]);
         assert_eq!(meanings, [M::Opened, M::Stale, M::Stale, M::Resolved, M::Stale, M::Opened]);
         assert_eq!(alert.cycle, 2);
+    }
+
+    #[test]
+    fn an_update_after_the_end_is_no_new_beginning() {
+        let (alert, meanings) = run(vec![
+            signal(S::Firing, Some(10), None, None),
+            signal(S::Resolved, Some(10), Some(20), None),
+            signal(S::Updated, None, None, None),
+        ]);
+        assert_eq!(meanings.last(), Some(&M::Repeated));
+        assert_eq!(alert.status, AlertStatus::Resolved);
     }
 
     #[test]
