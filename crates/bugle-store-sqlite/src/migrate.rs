@@ -18,7 +18,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 /// Takes the steps that are missing. Refuses a database that a newer program has changed.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found = version(connection)?;
-    if found > SCHEMA || found < 0 {
+    if !(0..=SCHEMA).contains(&found) {
         return Err(OpenError::NewerSchema { found, known: SCHEMA });
     }
     for (number, step) in (1_i64..).zip(MIGRATIONS) {

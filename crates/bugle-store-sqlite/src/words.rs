@@ -48,7 +48,7 @@ pub(crate) fn search(text: &str) -> Option<String> {
         .take(TERMS_MAX)
         .map(|term| {
             let (term, star) = term.strip_suffix('*').map_or((term, ""), |term| (term, "*"));
-            format!("\"{}\"{star}", term.replace('"', " ").replace('\0', " "))
+            format!("\"{}\"{star}", term.replace(['"', '\0'], " "))
         })
         .collect();
     (!terms.is_empty()).then(|| terms.join(" "))

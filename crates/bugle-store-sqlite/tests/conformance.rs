@@ -1,4 +1,5 @@
 //! The suite that every backend must pass, on a real file.
+#![expect(clippy::expect_used, reason = "a test stops at the first problem")]
 
 use bugle_store::Store;
 use bugle_store_sqlite::{Options, SqliteStore};

@@ -1,4 +1,5 @@
 //! The data folder: who may read it, who may open it, and what is still there afterwards.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first problem")]
 
 use std::{
     fs,

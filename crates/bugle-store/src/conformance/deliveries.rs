@@ -7,6 +7,8 @@ use bugle_model::{
     id::Id,
 };
 
+use DeliveryState::{Blocked, Dead, Pending};
+
 use super::{ALL, sample};
 use crate::{Backlog, DeliveryFilter, Due, Next, Settlement, Step, Store};
 
@@ -250,7 +252,6 @@ pub async fn deliveries_are_filtered(store: &dyn Store) {
         let page = store.deliveries(filter, ALL).await.unwrap();
         page.data.iter().map(|delivery| DeliveryId::as_i64(delivery.id)).collect()
     };
-    use DeliveryState::{Blocked, Dead, Pending};
     assert_eq!(listed(None, None, None).await, [201, 112, 111, 102, 101]);
     assert_eq!(listed(Some(50), None, None).await, [201, 102, 101]);
     assert_eq!(listed(None, None, Some(1)).await, [112, 111, 102, 101]);

@@ -140,14 +140,11 @@ pub async fn an_alert_moves_to_its_next_incident(store: &dyn Store) {
 
 /// Each filter alone and together, and as the incident changes.
 pub async fn incidents_are_filtered(store: &dyn Store) {
-    let mut owned = sample::incident(1, OF);
-    owned.owner = Some("ann@example.com".to_owned());
-    let mut critical = sample::incident(2, OF);
-    critical.severity = Severity::Critical;
-    let mut elsewhere = sample::incident(3, OF);
-    elsewhere.platform = "prometheus".to_owned();
+    let annes = Incident { owner: Some("ann@example.com".to_owned()), ..sample::incident(1, OF) };
+    let critical = Incident { severity: Severity::Critical, ..sample::incident(2, OF) };
+    let elsewhere = Incident { platform: "prometheus".to_owned(), ..sample::incident(3, OF) };
     let over = sample::incident(4, OF);
-    for incident in [owned.clone(), critical, elsewhere, over.clone()] {
+    for incident in [annes.clone(), critical, elsewhere, over.clone()] {
         keep(store, incident).await;
     }
     keep(store, resolved(&over, 5)).await;
@@ -166,16 +163,18 @@ pub async fn incidents_are_filtered(store: &dyn Store) {
     assert_eq!(ids(store, IncidentFilter { severity: Some(Severity::Critical), ..all() }).await, [2]);
     let narrow = IncidentFilter { statuses: vec![IncidentStatus::Open], ..platform("custom") };
     assert_eq!(ids(store, IncidentFilter { owner: Some(String::new()), ..narrow }).await, [2]);
-    keep(store, Incident { owner: None, ..next(&owned) }).await;
+    keep(store, Incident { owner: None, ..next(&annes) }).await;
     assert_eq!(ids(store, owner("ann@example.com")).await, [0_i64; 0]);
     assert_eq!(ids(store, owner("")).await, [4, 3, 2, 1]);
 }
 
 /// Words of title, host, service and labels, as they are now; whatever a person types is a search and no syntax.
 pub async fn words_find_incidents(store: &dyn Store) {
-    let mut first = sample::incident(1, OF);
-    first.title = "Größe der Queue".to_owned();
-    first.host = Some("db-7.example.com".to_owned());
+    let first = Incident {
+        title: "Größe der Queue".to_owned(),
+        host: Some("db-7.example.com".to_owned()),
+        ..sample::incident(1, OF)
+    };
     keep(store, first.clone()).await;
     keep(store, Incident { severity: Severity::Critical, ..sample::incident(2, OF) }).await;
     let query = |text: &str| IncidentFilter { query: Some(text.to_owned()), ..IncidentFilter::default() };
@@ -201,8 +200,7 @@ pub async fn words_find_incidents(store: &dyn Store) {
     }
     let critical = IncidentFilter { severity: Some(Severity::Critical), ..query("queue") };
     assert_eq!(ids(store, critical).await, [2]);
-    first.title = "Länge".to_owned();
-    keep(store, next(&first)).await;
+    keep(store, Incident { title: "Länge".to_owned(), ..next(&first) }).await;
     assert_eq!(ids(store, query("größe")).await, [0_i64; 0]);
     assert_eq!(ids(store, query("länge")).await, [1]);
 }

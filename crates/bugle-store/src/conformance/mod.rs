@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    clippy::too_many_lines,
     reason = "these are tests that several crates share"
 )]
 

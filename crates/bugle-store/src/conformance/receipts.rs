@@ -5,6 +5,8 @@ use bugle_model::{
     limits::QUARANTINE_PER_INTEGRATION_MAX, receipt::DedupKey,
 };
 
+use ReceiptState::{Pending, Processed, Rejected};
+
 use super::{ALL, sample};
 use crate::{PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, Step, Store};
 
@@ -160,7 +162,6 @@ pub async fn receipts_are_listed_without_bodies_by_page(store: &dyn Store) {
         append(store, sample::receipt(id + 20, OTHER)).await;
     }
     store.commit(processed(2, ReceiptState::Processed)).await.unwrap();
-    use ReceiptState::{Pending, Processed, Rejected};
     assert_eq!(listed(store, None, None).await, [23, 22, 21, 13, 12, 11, 3, 2, 1]);
     assert_eq!(listed(store, Some(OF), None).await, [13, 12, 11, 3, 2, 1]);
     assert_eq!(listed(store, None, Some(Pending)).await, [23, 22, 21, 3, 1]);
