@@ -46,8 +46,7 @@ CREATE TABLE api_key (
     last_used_at INTEGER
 );
 
--- A receipt is written once. dedup_window is its time in units of five minutes, so that the index of equal bodies is
--- written at its end only. The body comes last, so that reading the rest does not read it.
+-- A receipt is written once. The body comes last, so that reading the rest does not read it.
 CREATE TABLE receipt (
     id INTEGER PRIMARY KEY,
     integration_id INTEGER NOT NULL,
@@ -56,7 +55,6 @@ CREATE TABLE receipt (
     correlation_id TEXT NOT NULL,
     verification TEXT NOT NULL,
     dedup_explicit INTEGER,
-    dedup_window INTEGER,
     dedup_hash BLOB,
     alert_key TEXT,
     head TEXT NOT NULL,
@@ -64,7 +62,6 @@ CREATE TABLE receipt (
 );
 CREATE INDEX receipt_by_integration ON receipt (integration_id, id);
 CREATE INDEX receipt_by_sender_id ON receipt (integration_id, dedup_hash) WHERE dedup_explicit = 1;
-CREATE INDEX receipt_by_body ON receipt (dedup_window, integration_id, dedup_hash) WHERE dedup_explicit = 0;
 
 -- A receipt in here is pending.
 CREATE TABLE inbox (

@@ -5,7 +5,7 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
-//! - `receipts`, `pipeline`, `incidents`, `deliveries`, `claims`, `config`: the intentions, by noun.
+//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `claims`, `config`: the intentions, by noun.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
@@ -22,6 +22,7 @@ mod page;
 mod pipeline;
 mod readers;
 mod receipts;
+mod recent;
 mod sql;
 mod store;
 mod words;
@@ -37,6 +38,7 @@ use crate::{
     connection::{lock, make_folder, open_writer},
     migrate::migrate,
     readers::Readers,
+    recent::Recent,
     writer::Writer,
 };
 
@@ -96,6 +98,7 @@ pub struct SqliteStore {
     readers: Readers,
     _checkpointer: Checkpointer,
     claims: Arc<Claims>,
+    recent: Arc<Recent>,
     clock: Arc<dyn Clock>,
     _lock: File,
 }
@@ -113,6 +116,7 @@ impl SqliteStore {
             writer: Writer::start(folder, connection, signals)?,
             _checkpointer: checkpointer,
             claims: Arc::default(),
+            recent: Arc::default(),
             clock: options.clock,
             _lock: lock,
         })

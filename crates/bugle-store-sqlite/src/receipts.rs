@@ -1,8 +1,10 @@
 //! Receipts: appended once, then only their state moves.
 
+use std::sync::Arc;
+
 use bugle_model::{
-    Page, Receipt, ReceiptId, ReceiptState, Timestamp, Verification, id::Id,
-    limits::QUARANTINE_PER_INTEGRATION_MAX, receipt::DedupKey,
+    Page, Receipt, ReceiptId, ReceiptState, Verification, id::Id, limits::QUARANTINE_PER_INTEGRATION_MAX,
+    receipt::DedupKey,
 };
 use bugle_store::{Appended, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
@@ -11,12 +13,11 @@ use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, parse, state},
     page::{Pager, below, rows},
     readers::Readers,
+    recent::Recent,
     sql::receipts as sql,
     writer::{Abort, Shield, Writer},
 };
 
-/// Two receipts with equal bodies are the same delivery, perhaps, when they come within this time.
-const SAME_BODY_WITHIN_MS: i64 = 5 * 60 * 1000;
 /// Bodies read at once for the pipeline; more wait for the next read.
 const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Rejected receipts pushed out by one append, should there ever be more than one too many.
@@ -30,7 +31,11 @@ struct Written {
 }
 
 /// Keeps a receipt.
-pub(crate) async fn append(writer: &Writer, receipt: Receipt) -> Result<Appended, StoreError> {
+pub(crate) async fn append(
+    writer: &Writer,
+    recent: &Arc<Recent>,
+    receipt: Receipt,
+) -> Result<Appended, StoreError> {
     const DOING: &str = "keep the receipt";
     let broken = |error| StoreError::new(DOING, error);
     let row = Written {
@@ -38,16 +43,17 @@ pub(crate) async fn append(writer: &Writer, receipt: Receipt) -> Result<Appended
         head: encode(&receipt.head).map_err(broken)?,
         receipt,
     };
+    let recent = Arc::clone(recent);
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
     let shield = if row.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
-    Ok(writer.write(DOING, shield, move |connection| Ok(insert(connection, &row)?)).await?)
+    Ok(writer.write(DOING, shield, move |connection| Ok(insert(connection, &recent, &row)?)).await?)
 }
 
-fn insert(connection: &Connection, row: &Written) -> rusqlite::Result<Appended> {
+fn insert(connection: &Connection, recent: &Recent, row: &Written) -> rusqlite::Result<Appended> {
     let receipt = &row.receipt;
     let rejected = receipt.state == ReceiptState::Rejected;
     let key = receipt.dedup_key.filter(|_| !rejected);
-    let duplicate_of = key.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
+    let duplicate_of = key.map_or(Ok(None), |key| earlier(connection, recent, receipt, key))?;
     connection.prepare_cached(sql::INSERT)?.execute(params![
         receipt.id.as_i64(),
         receipt.integration_id.as_i64(),
@@ -56,7 +62,6 @@ fn insert(connection: &Connection, row: &Written) -> rusqlite::Result<Appended> 
         receipt.correlation_id,
         row.verification,
         key.map(|key| key.explicit),
-        key.filter(|key| !key.explicit).map(|_| window(receipt.received_at)),
         key.as_ref().map(|key| key.hash.as_slice()),
         receipt.alert_key,
         row.head,
@@ -75,32 +80,21 @@ fn insert(connection: &Connection, row: &Written) -> rusqlite::Result<Appended> 
     Ok(Appended { duplicate_of })
 }
 
-fn window(received_at: Timestamp) -> i64 {
-    received_at.as_millis().div_euclid(SAME_BODY_WITHIN_MS)
-}
-
-fn earlier(connection: &Connection, receipt: &Receipt, key: DedupKey) -> rusqlite::Result<Option<ReceiptId>> {
-    let integration = receipt.integration_id.as_i64();
-    if key.explicit {
-        return connection
-            .prepare_cached(sql::SAME_SENDER_ID)?
-            .query_row(params![integration, key.hash.as_slice()], |row| row.get(0).map(Id::from_i64))
-            .optional();
+fn earlier(
+    connection: &Connection,
+    recent: &Recent,
+    receipt: &Receipt,
+    key: DedupKey,
+) -> rusqlite::Result<Option<ReceiptId>> {
+    if !key.explicit {
+        return Ok(recent.replace(receipt, key.hash));
     }
-    let mut same_body = connection.prepare_cached(sql::SAME_BODY)?;
-    let now = window(receipt.received_at);
-    for window in [now, now - 1] {
-        let found: Option<(i64, i64)> = same_body
-            .query_row(params![window, integration, key.hash.as_slice()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        if let Some((id, received_at)) = found {
-            let recent = receipt.received_at.as_millis() - received_at <= SAME_BODY_WITHIN_MS;
-            return Ok(recent.then_some(Id::from_i64(id)));
-        }
-    }
-    Ok(None)
+    connection
+        .prepare_cached(sql::SAME_SENDER_ID)?
+        .query_row(params![receipt.integration_id.as_i64(), key.hash.as_slice()], |row| {
+            row.get(0).map(Id::from_i64)
+        })
+        .optional()
 }
 
 /// Puts a receipt where its state belongs: into the inbox, or among those that are dealt with.

@@ -25,7 +25,7 @@ impl Store for SqliteStore {
     }
 
     async fn append(&self, receipt: Receipt) -> Result<Appended> {
-        receipts::append(&self.writer, receipt).await
+        receipts::append(&self.writer, &self.recent, receipt).await
     }
 
     async fn pending(&self, limit: u32) -> Result<Vec<Receipt>> {

@@ -16,8 +16,8 @@ macro_rules! page {
 
 statements! {
     INSERT = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
-        dedup_explicit, dedup_window, dedup_hash, alert_key, head, body) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        dedup_explicit, dedup_hash, alert_key, head, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
     DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1";
     REPLACE_OUTCOME = "INSERT OR REPLACE INTO receipt_outcome (receipt_id, integration_id, state, problem, signals) \
@@ -29,8 +29,6 @@ statements! {
 
     SAME_SENDER_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
         ORDER BY id LIMIT 1";
-    SAME_BODY = "SELECT id, received_at FROM receipt WHERE dedup_window = ?1 AND integration_id = ?2 AND \
-        dedup_hash = ?3 AND dedup_explicit = 0 ORDER BY id DESC LIMIT 1";
     /// The newest of those that are too many: the one after as many as may be kept.
     QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = 4 \
         ORDER BY receipt_id DESC LIMIT 1 OFFSET ?2";
