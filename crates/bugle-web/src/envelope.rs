@@ -38,15 +38,28 @@ pub(crate) async fn wrap(State(app): State<App>, mut request: Request, next: Nex
     });
     request.extensions_mut().insert(CorrelationId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| {
-        tracing::error!(%method, path, correlation_id = id, "a handler panicked");
-        let message = "something went wrong here: the log has more, under this X-Request-ID";
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).into_response()
-    });
+    name_host(&mut request);
+    let mut response = answer_in_any_case(next.run(request), &id).await;
     tracing::debug!(%method, path, status = response.status().as_u16(), correlation_id = id, "answered");
     dress(response.headers_mut(), &id);
     response
+}
+
+/// A panic is one request's misfortune, not the process's.
+async fn answer_in_any_case(answering: impl Future<Output = Response>, id: &str) -> Response {
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(correlation_id = id, "a handler panicked");
+        let message = "something went wrong here: the log has more, under this X-Request-ID";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).into_response()
+    })
+}
+
+/// HTTP/2 names the host in its target: put where handlers look for it.
+fn name_host(request: &mut Request) {
+    let authority = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let Some(host) = authority {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
 }
 
 fn dress(headers: &mut HeaderMap, id: &str) {
@@ -74,6 +87,13 @@ fn taken_over(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered() {
+        let answering = async { if StatusCode::OK.is_success() { panic!("on purpose") } else { Response::default() } };
+        let response = answer_in_any_case(answering, "req_1").await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 
     #[test]
     fn a_callers_id_is_taken_over_without_what_is_not_visible() {

@@ -17,9 +17,12 @@ use crate::body::BodyError;
 /// Longest message: enough for a sentence that quotes a part of the input.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
-/// An error answer.
+/// An error answer. Boxed, so that what succeeds does not carry its size around.
 #[derive(Debug)]
-pub(crate) struct ApiError {
+pub(crate) struct ApiError(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     status: StatusCode,
     code: String,
     message: String,
@@ -33,7 +36,7 @@ impl ApiError {
     pub(crate) fn new(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
         let mut message = message.into();
         cut(&mut message, MESSAGE_BYTES_MAX);
-        Self {
+        Self(Box::new(Told {
             status,
             code: code.into(),
             message,
@@ -41,7 +44,7 @@ impl ApiError {
             retry_after: None,
             allow: None,
             close: false,
-        }
+        }))
     }
 
     /// A parameter in the URL is wrong.
@@ -65,54 +68,55 @@ impl ApiError {
     pub(crate) fn method_not_allowed(method: &Method, allow: String, advice: &str) -> Self {
         let message = format!("{method} is not possible here: {advice}");
         let mut error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
-        error.allow = Some(allow);
+        error.0.allow = Some(allow);
         error
     }
 
     #[must_use]
     pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
+        self.0.details.insert(name.to_owned(), value.into());
         self
     }
 
     #[must_use]
-    pub(crate) const fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// The code in lower case: the metric's label.
     pub(crate) fn label(&self) -> String {
-        self.code.to_ascii_lowercase()
+        self.0.code.to_ascii_lowercase()
     }
 
-    pub(crate) const fn status(&self) -> StatusCode {
-        self.status
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// The detail called `name`, when it is text.
     pub(crate) fn detail_text(&self, name: &str) -> Option<&str> {
-        self.details.get(name).and_then(Value::as_str)
+        self.0.details.get(name).and_then(Value::as_str)
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = json!({"error": {"code": self.code, "message": self.message, "details": self.details}});
-        let mut response = (self.status, Json(body)).into_response();
+        let body =
+            json!({"error": {"code": self.0.code, "message": self.0.message, "details": self.0.details}});
+        let mut response = (self.0.status, Json(body)).into_response();
         let headers = response.headers_mut();
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             // Rounded up: a caller that comes a moment too early is refused again.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
+        if let Some(Ok(allow)) = self.0.allow.as_deref().map(HeaderValue::from_str) {
             headers.insert(header::ALLOW, allow);
         }
-        if self.close {
+        if self.0.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::UNAUTHORIZED && self.code == "UNAUTHENTICATED" {
+        if self.0.status == StatusCode::UNAUTHORIZED && self.0.code == "UNAUTHENTICATED" {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -206,7 +210,7 @@ impl From<BodyError> for ApiError {
             BodyError::Broken(_) => Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", message),
         };
         // The rest of the body is not read, so the connection cannot carry another request.
-        answer.close = true;
+        answer.0.close = true;
         answer
     }
 }
@@ -227,11 +231,11 @@ mod tests {
     #[test]
     fn a_long_message_is_cut() {
         let error = ApiError::new(StatusCode::BAD_REQUEST, "X", "é".repeat(5000));
-        assert!(error.message.len() <= MESSAGE_BYTES_MAX && error.message.ends_with('…'));
+        assert!(error.0.message.len() <= MESSAGE_BYTES_MAX && error.0.message.ends_with('…'));
     }
 
     #[test]
     fn what_is_missing_names_the_code() {
-        assert_eq!(ApiError::not_found("API key", "key_1").code, "API_KEY_NOT_FOUND");
+        assert_eq!(ApiError::not_found("API key", "key_1").0.code, "API_KEY_NOT_FOUND");
     }
 }

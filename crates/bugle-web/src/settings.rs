@@ -19,7 +19,8 @@ pub struct WebSettings {
     pub body_bytes_max: usize,
     /// Longest time for a whole body to arrive.
     pub body_time_max: Duration,
-    /// Longest time for a request's head to arrive, which is also how long an idle connection is kept.
+    /// Longest time for a request's head to arrive, which is also how long an idle connection is kept, and how long a
+    /// peer may take nothing of its answer.
     pub head_time_max: Duration,
     /// Longest wait for a receipt to become durable. Past it the caller is told to try again, though the receipt may
     /// yet be stored: at least once, never silently lost.
@@ -38,7 +39,7 @@ impl Default for WebSettings {
             metrics_auth: false,
             body_bytes_max: limits::BODY_BYTES_MAX,
             body_time_max: Duration::from_secs(20),
-            head_time_max: Duration::from_secs(60),
+            head_time_max: Duration::from_mins(1),
             append_time_max: Duration::from_secs(10),
             connections_max: 8_192,
             shutdown_time_max: Duration::from_secs(15),

@@ -1,8 +1,9 @@
-//! A TCP stream with two manners that hyper's connections lack.
+//! A TCP stream with three manners that hyper's connections lack.
 //!
 //! - Until it is clear which protocol is spoken, hyper waits for bytes without a limit; here the first ones have one.
 //! - A refusal is often written while the caller still sends its body. Closing then makes the kernel reset the
 //!   connection, and the caller never sees why it was refused. Here closing reads on for a moment and throws away.
+//! - Who asks and never reads the answers holds a connection for ever; here a write that gets nowhere has a limit.
 
 use std::{
     io,
@@ -32,13 +33,33 @@ pub(super) struct BoundedStream {
     opening: Option<(usize, Pin<Box<Sleep>>)>,
     /// Once our half is closed: bytes thrown away, and until when.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,
+    /// While the peer takes nothing: until when it must.
+    stalled: Option<Pin<Box<Sleep>>>,
+    peer_time_max: Duration,
 }
 
 impl BoundedStream {
-    pub(super) fn new(inner: TcpStream, first_bytes_time_max: Duration) -> Self {
-        let opening = Some((0, Box::pin(sleep_until(Instant::now() + first_bytes_time_max))));
-        Self { inner, opening, lingering: None }
+    /// `peer_time_max` bounds the wait for the first bytes, and for the peer to take what is written.
+    pub(super) fn new(inner: TcpStream, peer_time_max: Duration) -> Self {
+        let opening = Some((0, after(peer_time_max)));
+        Self { inner, opening, lingering: None, stalled: None, peer_time_max }
     }
+
+    /// Passes a write's outcome on, unless the peer has taken nothing for too long.
+    fn bound_write(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.opening = None;
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let limit = self.peer_time_max;
+        ready!(self.stalled.get_or_insert_with(|| after(limit)).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn after(time: Duration) -> Pin<Box<Sleep>> {
+    Box::pin(sleep_until(Instant::now() + time))
 }
 
 impl AsyncRead for BoundedStream {
@@ -65,8 +86,8 @@ impl AsyncRead for BoundedStream {
 
 impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.opening = None;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.bound_write(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -74,8 +95,8 @@ impl AsyncWrite for BoundedStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.opening = None;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.bound_write(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -93,7 +114,7 @@ impl AsyncWrite for BoundedStream {
         }
         let (thrown_away, deadline) = this
             .lingering
-            .get_or_insert_with(|| (0, Box::pin(sleep_until(Instant::now() + LINGER_TIME_MAX))));
+            .get_or_insert_with(|| (0, after(LINGER_TIME_MAX)));
         let mut scratch = [0; 16 * 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);

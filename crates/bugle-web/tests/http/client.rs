@@ -64,15 +64,16 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
 
 /// A request with `Connection: close`.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: hub.example.com\r\nconnection: close\r\n");
+    let mut bytes =
+        format!("{method} {path} HTTP/1.1\r\nhost: hub.example.com\r\nconnection: close\r\n").into_bytes();
+    let mut header = |name: &str, value: &str| bytes.extend([name, ": ", value, "\r\n"].concat().bytes());
     for (name, value) in headers {
-        bytes.push_str(&format!("{name}: {value}\r\n"));
+        header(name, value);
     }
     if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
-        bytes.push_str(&format!("content-length: {}\r\n", body.len()));
+        header("content-length", &body.len().to_string());
     }
-    bytes.push_str("\r\n");
-    let mut bytes = bytes.into_bytes();
+    bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body);
     bytes
 }

@@ -30,7 +30,7 @@ async fn the_documented_configuration_is_accepted_as_it_stands() {
     assert_eq!((&made["dialect"], &made["secret"]), (&json!("template"), &json!("tok-1")));
     assert_eq!(made["headers"]["Authorization"], "Bearer {{api_token}}");
     bugle.integration("datadog", None).await.send(&[], ALERT).await;
-    let received = until("the delivery", || async { receiver.received().first().cloned() }).await;
+    let arrived = until("the delivery", || async { receiver.received().first().cloned() }).await;
     let incident = bugle.only_incident().await;
     let expected = json!({
         "incident_id": incident["id"],
@@ -38,8 +38,8 @@ async fn the_documented_configuration_is_accepted_as_it_stands() {
         "severity": incident["severity"],
         "status": "open",
     });
-    assert_eq!(received.body, expected);
-    assert_eq!(received.headers["authorization"], "Bearer tok-1");
+    assert_eq!(arrived.body, expected);
+    assert_eq!(arrived.headers["authorization"], "Bearer tok-1");
 }
 
 #[tokio::test]
@@ -62,8 +62,8 @@ async fn nothing_secret_is_shown() {
     let shown = bugle.get(&path).await;
     assert_eq!(shown["headers"], json!({"X-Api-Key": "[hidden]", "Content-Type": "application/json"}));
     // What was shown can be sent back whole, and what was hidden stays as it was.
-    let patch = json!({"headers": shown["headers"], "url": shown["url"], "name": "Renamed"});
-    assert_eq!(bugle.call("PATCH", &path, patch).await.json()["name"], "Renamed");
+    let change = json!({"headers": shown["headers"], "url": shown["url"], "name": "Renamed"});
+    assert_eq!(bugle.call("PATCH", &path, change).await.json()["name"], "Renamed");
     let stored = bugle.engine.destination(id).unwrap().0;
     assert_eq!((stored.headers["X-Api-Key"].as_str(), stored.url.as_str()), ("h-secret", url));
     let wrong = json!({"headers": {"X-New": "[hidden]"}});
@@ -186,9 +186,9 @@ async fn changing_and_deleting() {
     let made = bugle.post("/api/v1/destinations", json!({"url": "https://hooks.example.com/in"})).await;
     assert_eq!((&made["name"], &made["dialect"]), (&json!("hooks.example.com"), &json!("standard-webhooks")));
     let path = format!("/api/v1/destinations/{}", made["id"].as_str().unwrap());
-    let patch =
+    let change =
         json!({"events": ["incident.created"], "circuit": {"failure_threshold": 3, "on_open": "disable"}});
-    let changed = bugle.call("PATCH", &path, patch).await.json();
+    let changed = bugle.call("PATCH", &path, change).await.json();
     assert_eq!(
         (&changed["events"], &changed["circuit"]["on_open"]),
         (&json!(["incident.created"]), &json!("disable"))

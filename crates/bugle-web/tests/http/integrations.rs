@@ -52,8 +52,8 @@ async fn changing_and_deleting() {
     let bugle = TestBugle::start().await;
     let hook = bugle.hook(json!({"platform": "datadog", "rate_limit": "5/minute"})).await;
     let path = format!("/api/v1/integrations/{}", hook.id);
-    let patch = json!({"name": "New name", "allowed_ips": ["127.0.0.0/8"], "rate_limit": null});
-    let changed = bugle.call("PATCH", &path, patch).await.json();
+    let change = json!({"name": "New name", "allowed_ips": ["127.0.0.0/8"], "rate_limit": null});
+    let changed = bugle.call("PATCH", &path, change).await.json();
     assert_eq!((&changed["name"], &changed["rate_limit"]), (&json!("New name"), &Value::Null));
     assert_eq!(changed["allowed_ips"], json!(["127.0.0.0/8"]));
     assert_eq!(bugle.call("PATCH", &path, json!({})).await.json()["name"], "New name");

@@ -1,6 +1,14 @@
 //! The HTTP face from outside: real sockets, a real store in a folder of its own, a receiver that is a real server.
 //! Files mirror the routes; `bugle`, `client`, `receiver` and `schema` are what they stand on.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by failing, in what it shares with others too"
+)]
+
 mod access;
 mod api_keys;
 mod bad_input;
@@ -10,6 +18,7 @@ mod deliveries;
 mod destinations;
 mod incidents;
 mod integrations;
+mod logs;
 mod process;
 mod receipts;
 mod receiver;

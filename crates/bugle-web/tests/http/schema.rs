@@ -53,12 +53,14 @@ fn fit(document: &Value, schema: &Value, value: &Value, place: &str) {
         );
     }
     if let (Some(schema), Some(items)) = (schema.get("items"), value.as_array()) {
-        items.iter().for_each(|item| fit(document, schema, item, &format!("{place}[]")));
+        for item in items {
+            fit(document, schema, item, &format!("{place}[]"));
+        }
     }
     if let (Some(known), Some(fields)) =
         (schema.get("properties").and_then(Value::as_object), value.as_object())
     {
-        let is_open = place.ends_with(".verification") || place.ends_with(".actor") || place.ends_with("_by");
+        let is_open = schema.get("additionalProperties") == Some(&Value::Bool(true));
         for (name, field) in fields {
             match known.get(name) {
                 Some(schema) => fit(document, schema, field, &format!("{place}.{name}")),

@@ -77,6 +77,19 @@ async fn who_says_nothing_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn who_never_reads_the_answers_is_hung_up_on() {
+    let settings =
+        WebSettings { head_time_max: Duration::from_millis(300), connections_max: 1, ..WebSettings::default() };
+    let bugle = TestBugle::with(settings).await;
+    let mut greedy = TcpStream::connect(bugle.address).await.unwrap();
+    let asked = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2_000);
+    // Many times what the kernel keeps for a reader who never comes; the sending ends when the server hangs up.
+    timeout(PATIENCE, greedy.write_all(&asked)).await.ok();
+    let answer = raw(bugle.address, &request("GET", "/healthz", &[], b"")).await;
+    assert_eq!(answer.status, 200, "the one place should be free again");
+}
+
+#[tokio::test]
 async fn connections_past_the_limit_wait_for_a_place() {
     let bugle = TestBugle::with(WebSettings { connections_max: 2, ..WebSettings::default() }).await;
     let mut first = TcpStream::connect(bugle.address).await.unwrap();

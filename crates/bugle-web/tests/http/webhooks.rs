@@ -159,6 +159,17 @@ async fn a_redelivery_is_told_and_makes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_too_slow_is_told_to_be_tried_again() {
+    let settings =
+        bugle_web::WebSettings { append_time_max: std::time::Duration::ZERO, ..bugle_web::WebSettings::default() };
+    let bugle = TestBugle::with(settings).await;
+    let hook = bugle.integration("datadog", None).await;
+    let answer = hook.send(&[], BODY).await;
+    answer.expect_error(503, "STORE_UNAVAILABLE");
+    assert_eq!(answer.header("retry-after"), Some("5"));
+}
+
+#[tokio::test]
 async fn health_is_told_from_what_happened() {
     let bugle = TestBugle::start().await;
     let health = bugle.get("/api/v1/webhooks/health").await;

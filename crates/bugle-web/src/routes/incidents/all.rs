@@ -66,14 +66,17 @@ fn statuses(query: &Query) -> Result<Vec<IncidentStatus>, ApiError> {
     let mut statuses = Vec::new();
     for word in query.many("status") {
         match word {
-            "unresolved" => {
-                statuses.extend(IncidentStatus::ALL.iter().filter(|status| !status.is_resolved()))
-            }
-            "resolved" => statuses.extend(IncidentStatus::ALL.iter().filter(|status| status.is_resolved())),
+            "unresolved" => statuses.extend(of_kind(false)),
+            "resolved" => statuses.extend(of_kind(true)),
             word => statuses.push(one_of("status", word, &STATUSES)?),
         }
     }
     Ok(statuses)
+}
+
+/// The statuses that are resolutions, or those that are not.
+fn of_kind(resolved: bool) -> impl Iterator<Item = IncidentStatus> {
+    IncidentStatus::ALL.into_iter().filter(move |status| status.is_resolved() == resolved)
 }
 
 #[cfg(test)]

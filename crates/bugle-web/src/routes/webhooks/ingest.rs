@@ -85,13 +85,12 @@ async fn take_in(
 
 async fn ingest(app: &App, admission: &Admission, call: Call) -> Result<Accepted, ApiError> {
     let limit = app.settings.append_time_max;
-    match tokio::time::timeout(limit, app.engine.ingest(admission, call)).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => {
-            tracing::error!(limit_s = limit.as_secs(), "the store did not make a receipt durable in time");
-            Err(ApiError::store_unavailable())
-        }
-    }
+    let outcome = tokio::time::timeout(limit, app.engine.ingest(admission, call)).await;
+    let outcome = outcome.map_err(|_| {
+        tracing::error!(limit_s = limit.as_secs(), "the store did not make a receipt durable in time");
+        ApiError::store_unavailable()
+    })?;
+    Ok(outcome?)
 }
 
 /// Takes in a call that Bugle itself makes, for the test of an integration.
