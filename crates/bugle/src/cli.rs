@@ -131,14 +131,17 @@ pub fn dialects() -> PossibleValuesParser {
     PossibleValuesParser::new(table::DIALECTS.iter().map(|dialect| dialect.slug()))
 }
 
+/// Where help lists what is the same for every command.
+const HUB: &str = "Which hub";
+
 /// Where settings and data are.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
     /// The configuration file, instead of ./bugle.toml or BUGLE_CONFIG
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = HUB)]
     pub config: Option<PathBuf>,
     /// The hub's data folder, instead of BUGLE_DATA or ./bugle-data
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = HUB)]
     pub data: Option<Folder>,
 }
 
@@ -156,13 +159,13 @@ pub struct ClientArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Where the hub is, instead of BUGLE_URL or this machine
-    #[arg(id = "hub_url", long = "url", global = true, value_name = "URL")]
+    #[arg(id = "hub_url", long = "url", global = true, value_name = "URL", help_heading = HUB)]
     pub url: Option<HttpUrl>,
     /// A file with the API key, instead of BUGLE_API_KEY or the admin key in the data folder
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = HUB)]
     pub api_key_file: Option<PathBuf>,
     /// Print the hub's answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HUB)]
     pub json: bool,
 }
 

@@ -65,6 +65,10 @@ impl Hub {
         let told_to_stop = OnceLock::new();
         let stop = async {
             stop.await;
+            tracing::info!(
+                "stopping: what is under way gets {} s to finish; a second signal ends it at once",
+                within.as_secs()
+            );
             told_to_stop.get_or_init(Instant::now);
         };
         bugle_web::serve(listener, router, settings, stop).await.context("could not go on serving")?;

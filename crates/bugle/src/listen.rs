@@ -1,7 +1,7 @@
 //! `bugle listen`: receives webhooks on this machine, verifies and prints them.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -30,6 +30,9 @@ pub struct ListenArgs {
     /// The port on this machine; 0 for any free one
     #[arg(long, default_value_t = 9000)]
     port: u16,
+    /// The address to listen on; 0.0.0.0 for all of them
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    bind: IpAddr,
     #[command(flatten)]
     secret: SecretArgs,
     /// Answer this share of calls with 500, 0 to 1, to see them come again
@@ -61,7 +64,7 @@ impl ListenArgs {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let secret = self.secret.find(context)?;
         let output = context.output;
-        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let address = SocketAddr::new(self.bind, self.port);
         let socket = TcpListener::bind(address)
             .await
             .with_context(|| format!("could not listen on {address}; another --port may be free"))?;

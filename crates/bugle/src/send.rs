@@ -95,12 +95,13 @@ impl SendArgs {
         let body = sent.answer.value();
         let status = sent.answer.status.as_u16();
         if self.client.json {
-            return context.output.json(&json!({
+            let line = json!({
                 "key": key,
                 "status": status,
                 "duration_ms": sent.millis,
                 "answer": body.unwrap_or_else(|| String::from_utf8_lossy(&sent.answer.body).into()),
-            }));
+            });
+            return context.output.line(line.to_string());
         }
         let out = context.output;
         let text =

@@ -118,8 +118,7 @@ fn announce(hub: &Hub, data: &Path, settings: &Settings, address: Listen) {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         tracing::info!(
             path = %path.display(),
-            "made an admin key for the first start; the CLI on this machine finds it there by itself, for another machine \
-             set BUGLE_API_KEY"
+            "made an admin key; the CLI on this machine finds it there by itself, for another machine set BUGLE_API_KEY"
         );
         tracing::info!(
             "next: `bugle integration create prometheus --name production` says which URL to give to the sender"

@@ -189,13 +189,13 @@ impl Story {
             .collect();
         let mark = if troubles.is_empty() {
             outcome.complete += 1;
-            out.paint(Paint::Good, "verified, in order")
+            out.paint(Paint::Good, format!("{:<18}", "verified, in order"))
         } else {
-            out.paint(Paint::Bad, "NOT as it should be")
+            out.paint(Paint::Bad, format!("{:<18}", "NOT as it should"))
         };
         let incident = self.incident.as_deref().unwrap_or("-");
         let steps = if steps.is_empty() { "-".to_owned() } else { steps.join(", ") };
-        out.line(format!("{slug:<width$}  {incident:<17}  {:<8}  {steps}  {mark}", clean(&self.severity)));
+        out.line(format!("{slug:<width$}  {incident:<17}  {:<8}  {mark}  {steps}", clean(&self.severity)));
         outcome.troubles.extend(troubles.into_iter().map(|trouble| format!("{slug}: {trouble}")));
     }
 }

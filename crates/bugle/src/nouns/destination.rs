@@ -165,7 +165,7 @@ const LIST: &[Column] = &[
     Column::text("DIALECT", "/dialect"),
     Column::text("URL", "/url"),
     Column::made("STATE", state),
-    Column::text("CIRCUIT", "/circuit/phase"),
+    Column::text("CIRCUIT", "/circuit_state/phase"),
     Column::time("CREATED", "/created_at"),
 ];
 
