@@ -119,10 +119,13 @@ impl Engine {
         self.stopping.cancel();
         self.pipeline_wake.notify_one();
         self.tasks.close();
-        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-            tracing::warn!("the pipeline did not finish in time; it goes on where it was at the next start");
-        }
-        self.dispatcher.shutdown(within).await;
+        let pipeline = async {
+            if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+                tracing::warn!("the pipeline did not finish in time; it goes on where it was at the next start");
+            }
+        };
+        // The dispatcher takes up to twice its bound: once for attempts, once for their outcomes.
+        tokio::join!(pipeline, self.dispatcher.shutdown(within / 2));
     }
 
     /// The store, for reading.

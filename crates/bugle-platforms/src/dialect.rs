@@ -80,7 +80,7 @@ impl Outbound {
 }
 
 /// What is shown in place of a secret.
-const REDACTED: &str = "[redacted]";
+const REDACTED: &str = "[hidden]";
 
 /// Shows neither values of headers nor the body, which may hold secrets.
 impl fmt::Debug for Outbound {

@@ -130,7 +130,7 @@ fn write(
     };
     let mut url = destination.url.clone();
     let mut headers = outbound.headers.clone();
-    if let (Some(scheme), false) = (dialect.scheme(&destination.settings), secrets.is_empty()) {
+    if let (Some(scheme), false) = (dialect.signing(&wishes), secrets.is_empty()) {
         let id = event.id.to_string();
         let proof = scheme
             .sign(&secrets, &Stamp { id: &id, at: now }, &outbound.body)

@@ -408,7 +408,7 @@ fn a_secret_in_a_body_is_not_shown() {
     let outbound = render(&Template, &event(), &asked);
     assert_eq!(body(&outbound)["routing_key"], "a\"b");
     assert!(outbound.body_holds_secret);
-    assert_eq!(outbound.shown_body(asked.secret), r#"{"routing_key":"[redacted]","note":"key=[redacted]"}"#);
+    assert_eq!(outbound.shown_body(asked.secret), r#"{"routing_key":"[hidden]","note":"key=[hidden]"}"#);
 }
 
 #[test]
