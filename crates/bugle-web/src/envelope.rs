@@ -90,7 +90,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered() {
-        let answering = async { if StatusCode::OK.is_success() { panic!("on purpose") } else { Response::default() } };
+        let answering =
+            async { if StatusCode::OK.is_success() { panic!("on purpose") } else { Response::default() } };
         let response = answer_in_any_case(answering, "req_1").await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

@@ -46,7 +46,11 @@ impl BoundedStream {
     }
 
     /// Passes a write's outcome on, unless the peer has taken nothing for too long.
-    fn bound_write(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn bound_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         self.opening = None;
         if polled.is_ready() {
             self.stalled = None;
@@ -112,9 +116,7 @@ impl AsyncWrite for BoundedStream {
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
         }
-        let (thrown_away, deadline) = this
-            .lingering
-            .get_or_insert_with(|| (0, after(LINGER_TIME_MAX)));
+        let (thrown_away, deadline) = this.lingering.get_or_insert_with(|| (0, after(LINGER_TIME_MAX)));
         let mut scratch = [0; 16 * 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);

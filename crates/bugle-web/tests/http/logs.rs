@@ -50,7 +50,8 @@ impl<'w> MakeWriter<'w> for Kept {
 #[tokio::test]
 async fn each_webhook_leaves_one_line_without_secrets() {
     let kept = Kept::default();
-    let filter = EnvFilter::new("bugle_web=trace,bugle_engine=trace,bugle_platforms=trace,bugle_store_sqlite=trace");
+    let filter =
+        EnvFilter::new("bugle_web=trace,bugle_engine=trace,bugle_platforms=trace,bugle_store_sqlite=trace");
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(kept.clone()).init();
     let bugle = TestBugle::start().await;
     let hook = bugle.integration("datadog", Some("log-secret-1")).await;
@@ -76,7 +77,10 @@ async fn each_webhook_leaves_one_line_without_secrets() {
     assert!(fields["alert_id"].is_string() && fields["receipt_id"].is_string(), "{good}");
     assert!(fields["duration_ms"].is_number(), "{good}");
     let bad = of("log-trace-bad").await;
-    assert_eq!((&bad["level"], &bad["fields"]["status"]), (&"WARN".into(), &"webhook_validation_failed".into()));
+    assert_eq!(
+        (&bad["level"], &bad["fields"]["status"]),
+        (&"WARN".into(), &"webhook_validation_failed".into())
+    );
     let text = kept.text();
     for secret in ["log-secret-1", "log-secret-2", "log-query-words", "log-body-words", &bugle.admin_key] {
         assert!(!text.contains(secret), "{secret} is in the log");

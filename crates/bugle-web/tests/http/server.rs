@@ -78,8 +78,11 @@ async fn who_says_nothing_is_hung_up_on() {
 
 #[tokio::test]
 async fn who_never_reads_the_answers_is_hung_up_on() {
-    let settings =
-        WebSettings { head_time_max: Duration::from_millis(300), connections_max: 1, ..WebSettings::default() };
+    let settings = WebSettings {
+        head_time_max: Duration::from_millis(300),
+        connections_max: 1,
+        ..WebSettings::default()
+    };
     let bugle = TestBugle::with(settings).await;
     let mut greedy = TcpStream::connect(bugle.address).await.unwrap();
     let asked = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2_000);
@@ -164,11 +167,17 @@ async fn the_end_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn refusals_reach_a_caller_who_is_still_sending() {
+async fn refusals_reach_a_caller_who_sends_everything_before_it_listens() {
     let bugle = TestBugle::start().await;
-    let body = vec![b'x'; 900 * 1024];
-    for _ in 0..5 {
-        let bytes = request("POST", "/api/v1/webhooks/datadog/int_0000000000000", &[], &body);
-        raw(bugle.address, &bytes).await.expect_error(404, "INTEGRATION_NOT_FOUND");
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let hook = bugle.integration("datadog", None).await;
+    for (path, status, code) in [
+        ("/api/v1/webhooks/datadog/int_0000000000000", 404, "INTEGRATION_NOT_FOUND"),
+        (&hook.path, 413, "PAYLOAD_TOO_LARGE"),
+    ] {
+        let mut stream = TcpStream::connect(bugle.address).await.unwrap();
+        let sent = stream.write_all(&request("POST", path, &[], &body)).await;
+        assert!(sent.is_ok(), "the connection was reset: many callers would never see the answer");
+        read_answer(&mut stream).await.expect_error(status, code);
     }
 }

@@ -160,8 +160,10 @@ async fn a_redelivery_is_told_and_makes_nothing_new() {
 
 #[tokio::test]
 async fn a_store_that_is_too_slow_is_told_to_be_tried_again() {
-    let settings =
-        bugle_web::WebSettings { append_time_max: std::time::Duration::ZERO, ..bugle_web::WebSettings::default() };
+    let settings = bugle_web::WebSettings {
+        append_time_max: std::time::Duration::ZERO,
+        ..bugle_web::WebSettings::default()
+    };
     let bugle = TestBugle::with(settings).await;
     let hook = bugle.integration("datadog", None).await;
     let answer = hook.send(&[], BODY).await;
