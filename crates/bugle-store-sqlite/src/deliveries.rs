@@ -19,7 +19,7 @@ use crate::{
     page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
     sql::{deliveries as sql, incidents::EVENT_ONE},
-    writer::{Abort, Shield, Writer},
+    writer::{Abort, Writer},
 };
 
 /// Attempts of one delivery that are shown.
@@ -55,14 +55,14 @@ pub(crate) fn insert(
 
 /// By how much the backlog of each destination changes.
 #[derive(Default)]
-struct Added(BTreeMap<i64, i64>);
+pub(crate) struct Added(BTreeMap<i64, i64>);
 
 impl Added {
-    fn count(&mut self, destination: i64, by: i64) {
+    pub(crate) fn count(&mut self, destination: i64, by: i64) {
         *self.0.entry(destination).or_default() += by;
     }
 
-    fn store(self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn store(self, connection: &Connection) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql::ADD_TO_BACKLOG)?;
         for (destination, by) in self.0 {
             statement.execute([destination, by])?;
@@ -126,7 +126,7 @@ fn claim(
     Ok(Claimed::new(claims, ids))
 }
 
-fn is_deleted(connection: &Connection, destination: i64) -> rusqlite::Result<bool> {
+pub(crate) fn is_deleted(connection: &Connection, destination: i64) -> rusqlite::Result<bool> {
     connection.prepare_cached(sql::DESTINATION_IS_DELETED)?.query_row([destination], |row| row.get(0))
 }
 
@@ -259,73 +259,6 @@ pub(crate) async fn backlog(readers: &Readers) -> Result<Vec<Backlog>, StoreErro
         .await
 }
 
-/// Sends a settled delivery again.
-pub(crate) async fn redeliver(writer: &Writer, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-    let work = move |connection: &Connection| -> Result<bool, Abort> {
-        let delivery = connection.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
-        let Some(delivery) = delivery.filter(|delivery| delivery.state.is_settled()) else {
-            return Ok(false);
-        };
-        if is_deleted(connection, delivery.destination_id.as_i64())? {
-            return Ok(false);
-        }
-        let mut added = Added::default();
-        send_again(connection, &delivery, now, &mut added)?;
-        added.store(connection)?;
-        Ok(true)
-    };
-    Ok(writer.write("send the delivery again", Shield::Savepoint, work).await?)
-}
-
-/// Sends dead deliveries of a destination again.
-pub(crate) async fn recover(
-    writer: &Writer,
-    destination_id: DestinationId,
-    since: Timestamp,
-    now: Timestamp,
-    limit: u32,
-) -> Result<u32, StoreError> {
-    let work = move |connection: &Connection| -> Result<u32, Abort> {
-        let destination = destination_id.as_i64();
-        if is_deleted(connection, destination)? {
-            return Ok(0);
-        }
-        let mut dead: Vec<Delivery> = connection
-            .prepare_cached(sql::DEAD_SINCE)?
-            .query_map(params![destination, since.as_millis(), limit], read)?
-            .collect::<Result<_, _>>()?;
-        dead.sort_by_key(|delivery| (delivery.incident_id, delivery.sequence));
-        let mut added = Added::default();
-        for delivery in &dead {
-            send_again(connection, delivery, now, &mut added)?;
-        }
-        added.store(connection)?;
-        Ok(u32::try_from(dead.len()).unwrap_or(u32::MAX))
-    };
-    Ok(writer.write("send dead deliveries again", Shield::Savepoint, work).await?)
-}
-
-fn send_again(
-    connection: &Connection,
-    delivery: &Delivery,
-    now: Timestamp,
-    added: &mut Added,
-) -> rusqlite::Result<()> {
-    let (destination, incident) = (delivery.destination_id.as_i64(), delivery.incident_id.as_i64());
-    let blocked: bool = connection
-        .prepare_cached(sql::HAS_UNSETTLED_BEFORE)?
-        .query_row(params![destination, incident, delivery.sequence], |row| row.get(0))?;
-    let state = if blocked { DeliveryState::Blocked } else { DeliveryState::Pending };
-    let due_at = (!blocked).then_some(now.as_millis());
-    connection.prepare_cached(sql::SEND_AGAIN)?.execute(params![
-        delivery.id.as_i64(),
-        state.code(),
-        due_at
-    ])?;
-    added.count(destination, 1);
-    Ok(())
-}
-
 /// One delivery and its attempts.
 pub(crate) async fn one(
     readers: &Readers,
@@ -405,7 +338,7 @@ fn collect(
     Ok(if examined == EXAMINED_MAX { pager.finish_early(last) } else { pager.finish() })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         id: Id::from_i64(row.get(0)?),
         destination_id: Id::from_i64(row.get(1)?),

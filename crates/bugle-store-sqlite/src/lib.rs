@@ -5,7 +5,7 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
-//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `claims`, `config`: the intentions, by noun.
+//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`: the intentions, by noun.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
@@ -23,6 +23,7 @@ mod pipeline;
 mod readers;
 mod receipts;
 mod recent;
+mod redelivery;
 mod sql;
 mod store;
 mod words;

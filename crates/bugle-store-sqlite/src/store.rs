@@ -10,7 +10,7 @@ use bugle_store::{
     ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
 };
 
-use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts};
+use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -106,7 +106,7 @@ impl Store for SqliteStore {
     }
 
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
-        deliveries::redeliver(&self.writer, id, now).await
+        redelivery::redeliver(&self.writer, id, now).await
     }
 
     async fn recover(
@@ -116,7 +116,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<u32> {
-        deliveries::recover(&self.writer, destination_id, since, now, limit).await
+        redelivery::recover(&self.writer, destination_id, since, now, limit).await
     }
 
     async fn integrations(&self) -> Result<Vec<Integration>> {

@@ -1,0 +1,79 @@
+//! Sending settled deliveries again, because somebody asked for it.
+
+use bugle_model::{Delivery, DeliveryId, DeliveryState, DestinationId, Timestamp};
+use bugle_store::StoreError;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    codec::Code,
+    deliveries::{Added, is_deleted, read},
+    sql::deliveries as sql,
+    writer::{Abort, Shield, Writer},
+};
+
+/// Sends a settled delivery again.
+pub(crate) async fn redeliver(writer: &Writer, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+    let work = move |connection: &Connection| -> Result<bool, Abort> {
+        let delivery = connection.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
+        let Some(delivery) = delivery.filter(|delivery| delivery.state.is_settled()) else {
+            return Ok(false);
+        };
+        if is_deleted(connection, delivery.destination_id.as_i64())? {
+            return Ok(false);
+        }
+        let mut added = Added::default();
+        send_again(connection, &delivery, now, &mut added)?;
+        added.store(connection)?;
+        Ok(true)
+    };
+    Ok(writer.write("send the delivery again", Shield::Savepoint, work).await?)
+}
+
+/// Sends dead deliveries of a destination again.
+pub(crate) async fn recover(
+    writer: &Writer,
+    destination_id: DestinationId,
+    since: Timestamp,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u32, StoreError> {
+    let work = move |connection: &Connection| -> Result<u32, Abort> {
+        let destination = destination_id.as_i64();
+        if is_deleted(connection, destination)? {
+            return Ok(0);
+        }
+        let mut dead: Vec<Delivery> = connection
+            .prepare_cached(sql::DEAD_SINCE)?
+            .query_map(params![destination, since.as_millis(), limit], read)?
+            .collect::<Result<_, _>>()?;
+        dead.sort_by_key(|delivery| (delivery.incident_id, delivery.sequence));
+        let mut added = Added::default();
+        for delivery in &dead {
+            send_again(connection, delivery, now, &mut added)?;
+        }
+        added.store(connection)?;
+        Ok(u32::try_from(dead.len()).unwrap_or(u32::MAX))
+    };
+    Ok(writer.write("send dead deliveries again", Shield::Savepoint, work).await?)
+}
+
+fn send_again(
+    connection: &Connection,
+    delivery: &Delivery,
+    now: Timestamp,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    let (destination, incident) = (delivery.destination_id.as_i64(), delivery.incident_id.as_i64());
+    let blocked: bool = connection
+        .prepare_cached(sql::HAS_UNSETTLED_BEFORE)?
+        .query_row(params![destination, incident, delivery.sequence], |row| row.get(0))?;
+    let state = if blocked { DeliveryState::Blocked } else { DeliveryState::Pending };
+    let due_at = (!blocked).then_some(now.as_millis());
+    connection.prepare_cached(sql::SEND_AGAIN)?.execute(params![
+        delivery.id.as_i64(),
+        state.code(),
+        due_at
+    ])?;
+    added.count(destination, 1);
+    Ok(())
+}
