@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::{
     Context, Usage,
+    bench::BenchArgs,
     config::{Flags, Folder, Hidden, HttpUrl, Settings, read_secret},
     configuration::ConfigArgs,
     demo::DemoArgs,
@@ -54,6 +55,8 @@ enum Command {
     Listen(ListenArgs),
     /// Send realistic, signed calls of a platform to a hub
     Send(SendArgs),
+    /// Send calls as fast as a hub takes them, or at a rate, and measure its answers
+    Bench(BenchArgs),
     /// Check a request's signature, offline
     Verify(VerifyArgs),
     /// Sign a request, offline
@@ -97,6 +100,7 @@ impl Command {
             Self::Key(args) => args.run(context).await,
             Self::Listen(args) => args.run(context).await,
             Self::Send(args) => args.run(context).await,
+            Self::Bench(args) => args.run(context).await,
             Self::Verify(args) => args.run(context),
             Self::Sign(args) => args.run(context),
             Self::Config(args) => args.run(context),

@@ -63,6 +63,7 @@ const COMMANDS: &[&str] = &[
     "key create",
     "listen",
     "send",
+    "bench",
     "verify",
     "sign",
     "config",

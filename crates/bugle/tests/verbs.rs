@@ -1,10 +1,6 @@
 //! The verbs against a real hub: what the command line says is what the hub does.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a hub that does not answer as it must fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a hub that does not answer as it must fails the test")]
 
 use std::{
     io::{BufRead, BufReader},
