@@ -108,11 +108,44 @@ pub struct Ticket {
 /// How many alerts of an incident there are, and how bad those that are not over are. Kept as counts so that an
 /// incident of ten thousand alerts costs what one of one alert does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "WrittenCounts", from = "WrittenCounts")]
 pub struct AlertCounts {
     /// All alerts that ever joined.
     pub total: u32,
     /// Those that are not over, of each severity, in the order of [`Severity`] from `info` to `critical`.
     pub unresolved: [u32; 5],
+}
+
+/// The counts as the API and the store have them.
+#[derive(Serialize, Deserialize)]
+struct WrittenCounts {
+    total: u32,
+    firing: u32,
+    by_severity: CountsBySeverity,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CountsBySeverity {
+    critical: u32,
+    high: u32,
+    medium: u32,
+    low: u32,
+    info: u32,
+}
+
+impl From<AlertCounts> for WrittenCounts {
+    fn from(counts: AlertCounts) -> Self {
+        let [info, low, medium, high, critical] = counts.unresolved;
+        let by_severity = CountsBySeverity { critical, high, medium, low, info };
+        Self { total: counts.total, firing: counts.firing(), by_severity }
+    }
+}
+
+impl From<WrittenCounts> for AlertCounts {
+    fn from(written: WrittenCounts) -> Self {
+        let CountsBySeverity { critical, high, medium, low, info } = written.by_severity;
+        Self { total: written.total, unresolved: [info, low, medium, high, critical] }
+    }
 }
 
 impl AlertCounts {
