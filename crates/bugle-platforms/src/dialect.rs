@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bugle_model::{Event, Timestamp, Verdict, delivery::Reason};
+use bugle_model::{CircuitPolicy, Event, RetryPolicy, Timestamp, Verdict, delivery::Reason};
 use serde_json::{Map, Value};
 
 use crate::{scheme::Scheme, source::Setting};
@@ -14,6 +14,7 @@ mod standard_webhooks;
 mod template;
 #[cfg(test)]
 mod tests;
+pub(crate) mod vendor;
 
 pub use standard_webhooks::StandardWebhooks;
 pub use template::Template;
@@ -135,6 +136,16 @@ pub trait Dialect: Send + Sync {
     /// where there is no secret, or where the secret already stands in the request itself.
     fn signing(&self, wishes: &Wishes<'_>) -> Option<Scheme> {
         wishes.secret.and_then(|_| self.scheme(wishes.settings))
+    }
+
+    /// When a failed attempt is tried again, for a destination that is made without saying.
+    fn retry(&self) -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    /// When a destination that is made without saying is left alone for a while.
+    fn circuit(&self) -> CircuitPolicy {
+        CircuitPolicy::default()
     }
 
     /// What the receiver's answer means.

@@ -25,7 +25,8 @@ pub mod table;
 pub use dialect::{Dialect, Notice, Outbound, RenderError};
 pub use source::{DecodeError, Decoded, Inbound, Source};
 
-// The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, and the source in it.
+// The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, the source in it, and the dialect where it goes both
+// ways.
 table::platforms! {
     custom => Custom,
     datadog => Datadog,

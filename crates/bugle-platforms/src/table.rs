@@ -1,25 +1,27 @@
 //! The sorted lists of sources and dialects. URLs, docs, metric labels and CLI completion all derive from them.
 
-use crate::{
-    dialect::{Dialect, StandardWebhooks, Template},
-    source::Source,
-};
+use crate::{dialect::Dialect, source::Source};
 
 /// Every platform that calls us, sorted by slug: the list at the end of `lib.rs`.
 pub const SOURCES: &[&dyn Source] = crate::ROOMS;
 
-/// Every way that we call, sorted by slug.
-pub const DIALECTS: &[&dyn Dialect] = &[&StandardWebhooks, &Template];
+/// Every way that we call, sorted by slug: those of the platforms, and Bugle's own.
+pub const DIALECTS: &[&dyn Dialect] = crate::SPOKEN;
 
-/// Declares each platform's room as a module and lists its source: what makes one line enough for a new platform.
+/// Declares each platform's room as a module and lists its source, and its dialect where it goes both ways
+/// (`room => Source + Dialect`): what makes one line enough for a new platform.
 /// It is called in `lib.rs`, because a module's file is looked for beside the file that declares it. `cargo fmt` does not
 /// follow modules that a macro declares; the check gives rustfmt the files by name.
 macro_rules! platforms {
-    ($($room:ident => $source:ident,)*) => {
+    ($($room:ident => $source:ident $(+ $dialect:ident)?,)*) => {
         $(pub mod $room;)*
 
         /// Every platform that calls us, sorted by slug.
         const ROOMS: &[&dyn Source] = &[$(&$room::$source,)*];
+
+        /// Every way that we call, sorted by slug: all platforms' come before Bugle's own.
+        const SPOKEN: &[&dyn Dialect] =
+            &[$($(&$room::$dialect,)?)* &dialect::StandardWebhooks, &dialect::Template];
     };
 }
 pub(crate) use platforms;
