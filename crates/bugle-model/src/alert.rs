@@ -117,6 +117,8 @@ fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Aler
     alert.last_seen_at = alert.last_seen_at.max(received_at);
     let resolving = signal.status == SignalStatus::Resolved;
     let stale = is_before(signal.observed_at, alert.signal.observed_at);
+    // What the source saw after the end is no late beginning, though it may still tell of the old start: it reopened.
+    let seen_later = is_before(alert.signal.observed_at, signal.observed_at);
     if alert.status == AlertStatus::Resolved {
         return if resolving {
             fold_resolved_again(alert, signal, stale)
@@ -124,7 +126,7 @@ fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Aler
             // What people write at the source after the end still counts; the alert stays as it is.
             (alert, Meaning::Repeated)
         } else if stale
-            || is_before(signal.started_at, alert.signal.ended_at)
+            || (!seen_later && is_before(signal.started_at, alert.signal.ended_at))
             || signal.status == SignalStatus::Updated
         {
             fold_late_beginning(alert, signal)
@@ -183,7 +185,9 @@ fn meaning_while_unresolved(alert: &Alert, signal: &Signal) -> Meaning {
         SignalStatus::Acknowledged if alert.status != AlertStatus::Acknowledged => Meaning::Acknowledged,
         SignalStatus::Firing if alert.status == AlertStatus::Acknowledged => Meaning::Unacknowledged,
         _ if differs(signal.severity) => Meaning::Updated,
-        _ if !signal.title.is_empty() && signal.title != alert.signal.title => Meaning::Updated,
+        _ if !signal.partial && !signal.title.is_empty() && signal.title != alert.signal.title => {
+            Meaning::Updated
+        }
         _ if signal.correlations.len() > alert.signal.correlations.len() => Meaning::Updated,
         _ if signal.related.len() > alert.signal.related.len() => Meaning::Updated,
         _ if signal.status == SignalStatus::Updated => Meaning::Updated,
@@ -306,6 +310,27 @@ mod tests {
         ]);
         assert_eq!(meanings.last(), Some(&M::Repeated));
         assert_eq!(alert.status, AlertStatus::Resolved);
+    }
+
+    #[test]
+    fn what_is_seen_firing_after_its_end_fires_again_though_its_start_is_the_old_one() {
+        let (alert, meanings) = run(vec![
+            signal(S::Firing, Some(10), None, Some(10)),
+            signal(S::Resolved, Some(10), Some(20), Some(20)),
+            signal(S::Firing, Some(10), None, Some(15)),
+            signal(S::Firing, Some(10), None, Some(30)),
+        ]);
+        assert_eq!(meanings, [M::Opened, M::Resolved, M::Stale, M::Opened]);
+        assert_eq!((alert.cycle, alert.status), (2, AlertStatus::Firing));
+    }
+
+    #[test]
+    fn a_makeshift_title_is_no_change() {
+        let part =
+            Signal { title: "Alert 7".into(), partial: true, ..signal(S::Firing, Some(10), None, None) };
+        let (alert, meanings) = run(vec![signal(S::Firing, Some(10), None, None), part]);
+        assert_eq!(meanings, [M::Opened, M::Repeated]);
+        assert_eq!(alert.signal.title, "CPU high");
     }
 
     #[test]

@@ -264,6 +264,10 @@ pub struct Signal {
     pub grouping_key: Option<String>,
     /// What happened to it at the source.
     pub source: SourceFacts,
+    /// Whether the source sent only what changed. Labels, annotations and measurements are then laid over the earlier ones
+    /// name by name, and the title is a makeshift that counts only where there was none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// What the vendor sent for this alert, as it was sent: unknown fields and exact numbers included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<Box<RawValue>>,
@@ -295,6 +299,9 @@ impl Signal {
     /// This signal laid over an earlier one of the same alert: what it does not say stays as it was said before.
     #[must_use]
     pub fn over(self, earlier: Self) -> Self {
+        if self.partial {
+            return self.completed(earlier);
+        }
         Self {
             fingerprint: self.fingerprint,
             status: self.status,
@@ -317,8 +324,68 @@ impl Signal {
             related: if self.related.is_empty() { earlier.related } else { self.related },
             grouping_key: self.grouping_key.or(earlier.grouping_key),
             source: self.source,
+            partial: false,
             raw: self.raw.or(earlier.raw),
         }
+    }
+
+    /// As [`over`](Self::over), for a signal that says only what changed.
+    fn completed(mut self, mut earlier: Self) -> Self {
+        let partial = earlier.partial;
+        if !earlier.title.is_empty() {
+            self.title = std::mem::take(&mut earlier.title);
+        }
+        self.labels = union(self.labels, &mut earlier.labels);
+        self.annotations = union(self.annotations, &mut earlier.annotations);
+        self.measurements = measurements_over(self.measurements, std::mem::take(&mut earlier.measurements));
+        Self { partial: false, ..self }.over(earlier).still_partial(partial)
+    }
+
+    fn still_partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+}
+
+/// The earlier names and values with the new ones over them.
+fn union(new: Labels, earlier: &mut Labels) -> Labels {
+    let mut all = std::mem::take(earlier);
+    all.extend(new);
+    while all.len() > limits::LABELS_MAX {
+        all.pop_last();
+    }
+    all
+}
+
+/// The earlier measurements with the new ones over those of the same metric; one that names no metric is of the first.
+fn measurements_over(new: Vec<Measurement>, earlier: Vec<Measurement>) -> Vec<Measurement> {
+    let mut all = earlier;
+    for measurement in new {
+        let has_room = all.len() < limits::LABELS_MAX;
+        let unnamed = measurement.metric.is_empty();
+        let known = all.iter_mut().find(|known| unnamed || known.metric == measurement.metric);
+        match known {
+            Some(known) => measurement.lay_over(known),
+            None if has_room => all.push(measurement),
+            None => {}
+        }
+    }
+    all
+}
+
+impl Measurement {
+    /// Changes `earlier` where this says anything.
+    fn lay_over(self, earlier: &mut Self) {
+        for (new, known) in [
+            (self.value, &mut earlier.value),
+            (self.operator, &mut earlier.operator),
+            (self.threshold, &mut earlier.threshold),
+            (self.expected, &mut earlier.expected),
+        ] {
+            if new.is_some() {
+                *known = new;
+            }
+        }
+        earlier.group.extend(self.group);
     }
 }
 
@@ -339,5 +406,67 @@ pub fn cut(text: &mut String, bytes_max: usize) {
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8())));
         text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn measured(metric: &str, value: Option<&str>, threshold: Option<&str>) -> Measurement {
+        Measurement {
+            metric: metric.into(),
+            value: value.map(Into::into),
+            threshold: threshold.map(Into::into),
+            ..Measurement::default()
+        }
+    }
+
+    fn known() -> Signal {
+        Signal {
+            title: "CPU of web-01".into(),
+            labels: labels(&[("component", "web-01"), ("metric", "7")]),
+            annotations: labels(&[("samples", "3")]),
+            measurements: vec![measured("cpu", Some("91"), Some("90"))],
+            ..Signal::default()
+        }
+    }
+
+    #[test]
+    fn a_partial_signal_changes_what_it_names_and_a_whole_one_replaces() {
+        let said = Signal {
+            title: "Alert 7".into(),
+            labels: labels(&[("metric", "8")]),
+            annotations: labels(&[("value", "95")]),
+            measurements: vec![measured("", Some("95"), None)],
+            ..Signal::default()
+        };
+        let merged = Signal { partial: true, ..said.clone() }.over(known());
+        assert_eq!(merged.title, "CPU of web-01");
+        assert_eq!(merged.labels, labels(&[("component", "web-01"), ("metric", "8")]));
+        assert_eq!(merged.annotations, labels(&[("samples", "3"), ("value", "95")]));
+        assert_eq!(merged.measurements, [measured("cpu", Some("95"), Some("90"))]);
+        assert!(!merged.partial);
+
+        let replaced = said.clone().over(known());
+        assert_eq!((replaced.title, replaced.labels), (said.title, said.labels));
+    }
+
+    #[test]
+    fn what_was_only_ever_heard_of_in_part_stays_partial_until_the_whole_comes() {
+        let part = |title: &str| Signal { title: title.into(), partial: true, ..Signal::default() };
+        let twice = part("second").over(part("first"));
+        assert_eq!((twice.title.as_str(), twice.partial), ("first", true));
+        let whole = known().over(twice);
+        assert_eq!((whole.title.as_str(), whole.partial), ("CPU of web-01", false));
+        // The end came first and in part: its late beginning completes it.
+        let mut ended = part("makeshift");
+        ended.status = SignalStatus::Resolved;
+        let ended = ended.over(known());
+        assert_eq!((ended.title.as_str(), ended.status), ("CPU of web-01", SignalStatus::Resolved));
     }
 }
