@@ -13,7 +13,7 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::value::RawValue;
 
-pub use read::{parse, stream};
+pub use read::{parse, parse_as_python, stream};
 pub use time::rfc3339_or_epoch;
 
 /// A JSON value as it was written.
@@ -23,7 +23,8 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number's exact text, such as `1.10` or `18446744073709551616`.
+    /// A number's exact text, such as `1.10` or `18446744073709551616`. Read by [`parse_as_python`] also `NaN`,
+    /// `Infinity` and `-Infinity`.
     Number(Box<str>),
     /// A string, unescaped.
     String(Box<str>),
@@ -34,6 +35,8 @@ pub enum Value {
     /// An object, in the order in which its members were written. Of members with the same name the last value wins, at
     /// the place of the first, as in Python and JavaScript. In names, lone surrogates are U+FFFD.
     Object(Vec<Member>),
+    /// An object of which a name holds lone surrogate escapes. Only [`parse_as_python`] makes one.
+    IllNamed(Box<IllNamed>),
 }
 
 /// A name and a value in an object.
@@ -46,6 +49,15 @@ pub struct IllFormed {
     pub lossy: Box<str>,
     /// Where in `lossy` (in bytes) which surrogate stood.
     pub surrogates: Box<[(usize, u16)]>,
+}
+
+/// An object of which a name holds lone surrogate escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IllNamed {
+    /// The members, with U+FFFD in place of each lone surrogate in a name. Names that differ before are both kept.
+    pub members: Vec<Member>,
+    /// For each member, where in its name (in bytes) which surrogate stood.
+    pub surrogates: Vec<Box<[(usize, u16)]>>,
 }
 
 static NULL: Value = Value::Null;
@@ -142,7 +154,7 @@ impl Value {
 
     /// Whether it is an object.
     pub fn is_object(&self) -> bool {
-        matches!(self, Self::Object(_))
+        matches!(self, Self::Object(_) | Self::IllNamed(_))
     }
 
     /// Whether it is an array.
@@ -162,6 +174,7 @@ impl Value {
     pub fn pairs(&self) -> &[Member] {
         match self {
             Self::Object(members) => members,
+            Self::IllNamed(object) => &object.members,
             _ => &[],
         }
     }
@@ -175,8 +188,8 @@ impl Value {
             Self::String(text) => text.as_ref().into(),
             Self::IllFormed(text) => text.lossy.as_ref().into(),
             Self::Array(items) => items.iter().map(Self::to_serde).collect(),
-            Self::Object(members) => {
-                members.iter().map(|(name, value)| (name.to_string(), value.to_serde())).collect()
+            Self::Object(_) | Self::IllNamed(_) => {
+                self.pairs().iter().map(|(name, value)| (name.to_string(), value.to_serde())).collect()
             }
         }
     }
@@ -212,9 +225,9 @@ impl fmt::Display for Value {
                 }
                 f.write_str("]")
             }
-            Self::Object(members) => {
+            Self::Object(_) | Self::IllNamed(_) => {
                 f.write_str("{")?;
-                for (position, (name, value)) in members.iter().enumerate() {
+                for (position, (name, value)) in self.pairs().iter().enumerate() {
                     f.write_str(if position == 0 { "" } else { "," })?;
                     write_string(f, name)?;
                     write!(f, ":{value}")?;

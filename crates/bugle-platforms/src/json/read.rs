@@ -4,20 +4,28 @@ use std::collections::{HashMap, HashSet};
 
 use bugle_model::limits::JSON_DEPTH_MAX;
 
-use super::{IllFormed, Member, Value};
+use super::{IllFormed, IllNamed, Member, Value};
 use crate::source::DecodeError;
 
 /// Reads a body that holds one JSON value.
 ///
 /// The error says where (line and column, or byte) and what was wrong, for the person who configures the sender.
 pub fn parse(body: &[u8]) -> Result<Value, DecodeError> {
+    Reader::new(body)?.whole()
+}
+
+/// Reads a body as Python's `json.loads` does, for senders whose signature depends on that: `NaN`, `Infinity` and
+/// `-Infinity` are numbers, names keep their lone surrogates, and a leading byte order mark is an error.
+/// <https://docs.python.org/3/library/json.html#standard-compliance-and-interoperability>
+pub fn parse_as_python(body: &[u8]) -> Result<Value, DecodeError> {
     let mut reader = Reader::new(body)?;
-    let value = reader.document()?;
-    reader.skip_white_space();
-    match reader.peek() {
-        None => Ok(value),
-        Some(_) => Err(reader.fault(reader.at, "something follows the JSON value")),
+    if body.starts_with(BYTE_ORDER_MARK) {
+        return Err(DecodeError::Malformed(
+            "the body begins with a byte order mark: send JSON as UTF-8 without one".into(),
+        ));
     }
+    reader.as_python = true;
+    reader.whole()
 }
 
 /// Reads a body that holds JSON values one after the other, with or without white space between them, as some senders
@@ -34,24 +42,30 @@ pub fn stream(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
     }
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Objects of up to this many members are searched for duplicates without a hash table.
 const MEMBERS_SEARCHED_MAX: usize = 12;
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    as_python: bool,
 }
+
+/// Where in a text (in bytes) which lone surrogate was replaced.
+type Surrogates = Vec<(usize, u16)>;
 
 impl<'a> Reader<'a> {
     fn new(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let text = str::from_utf8(body).map_err(|error| {
             DecodeError::Malformed(format!(
                 "the body is not UTF-8: byte {} of it begins no character; send JSON as UTF-8",
                 error.valid_up_to() + 1
             ))
         })?;
-        let reader = Self { text, at: 0 };
+        let reader = Self { text, at: 0, as_python: false };
         if text.bytes().all(is_white_space) {
             return Err(DecodeError::Malformed(
                 "the body is empty; send the alert as JSON in the request's body".into(),
@@ -87,8 +101,22 @@ impl<'a> Reader<'a> {
         self.value(0)
     }
 
+    /// One value and nothing after it.
+    fn whole(&mut self) -> Result<Value, DecodeError> {
+        let value = self.document()?;
+        self.skip_white_space();
+        match self.peek() {
+            None => Ok(value),
+            Some(_) => Err(self.fault(self.at, "something follows the JSON value")),
+        }
+    }
+
     fn value(&mut self, depth: usize) -> Result<Value, DecodeError> {
         self.skip_white_space();
+        if let Some(name) = self.python_number() {
+            self.at += name.len();
+            return Ok(Value::Number(name.into()));
+        }
         match self.peek() {
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
@@ -111,6 +139,12 @@ impl<'a> Reader<'a> {
             return Err(self.fault(self.text.len(), &format!("`{word}` was expected")));
         }
         Err(self.fault(self.at, "a value was expected"))
+    }
+
+    /// The number that only Python has a name for, if one begins here and may.
+    fn python_number(&self) -> Option<&'static str> {
+        let rest = self.text.get(self.at..).filter(|_| self.as_python)?;
+        ["NaN", "Infinity", "-Infinity"].into_iter().find(|name| rest.starts_with(name))
     }
 
     fn enter(&mut self, depth: usize) -> Result<(), DecodeError> {
@@ -140,6 +174,7 @@ impl<'a> Reader<'a> {
     fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
         self.enter(depth)?;
         let mut members = Vec::new();
+        let mut ill_named: Vec<(usize, Surrogates)> = Vec::new();
         if self.peek() == Some(b'}') {
             self.at += 1;
             return Ok(Value::Object(members));
@@ -149,7 +184,10 @@ impl<'a> Reader<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.fault(self.at, "a member's name in quotes was expected"));
             }
-            let (name, _) = self.string()?;
+            let (name, surrogates) = self.string()?;
+            if self.as_python && !surrogates.is_empty() {
+                ill_named.push((members.len(), surrogates));
+            }
             self.skip_white_space();
             if self.peek() != Some(b':') {
                 return Err(self.fault(self.at, "`:` was expected"));
@@ -157,7 +195,11 @@ impl<'a> Reader<'a> {
             self.at += 1;
             members.push((name.into_boxed_str(), self.value(depth)?));
             if self.goes_on(b'}', "`,` or `}` was expected")? {
-                return Ok(Value::Object(last_wins(members)));
+                return Ok(if ill_named.is_empty() {
+                    Value::Object(last_wins(members))
+                } else {
+                    Value::IllNamed(Box::new(last_wins_exactly(members, ill_named)))
+                });
             }
         }
     }
@@ -212,7 +254,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string's text, and where in it which lone surrogate was replaced.
-    fn string(&mut self) -> Result<(String, Vec<(usize, u16)>), DecodeError> {
+    fn string(&mut self) -> Result<(String, Surrogates), DecodeError> {
         self.at += 1;
         let mut text = String::new();
         let mut surrogates = Vec::new();
@@ -236,7 +278,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn escape(&mut self, text: &mut String, surrogates: &mut Vec<(usize, u16)>) -> Result<(), DecodeError> {
+    fn escape(&mut self, text: &mut String, surrogates: &mut Surrogates) -> Result<(), DecodeError> {
         self.at += 1;
         let character = match self.peek() {
             Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
@@ -256,11 +298,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn unicode_escape(
-        &mut self,
-        text: &mut String,
-        surrogates: &mut Vec<(usize, u16)>,
-    ) -> Result<(), DecodeError> {
+    fn unicode_escape(&mut self, text: &mut String, surrogates: &mut Surrogates) -> Result<(), DecodeError> {
         let unit = self.unit()?;
         let follows = self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u"));
         if (0xd800..0xdc00).contains(&unit) && follows {
@@ -300,7 +338,7 @@ const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-fn string_value(text: String, surrogates: Vec<(usize, u16)>) -> Value {
+fn string_value(text: String, surrogates: Surrogates) -> Value {
     if surrogates.is_empty() {
         return Value::String(text.into_boxed_str());
     }
@@ -323,6 +361,25 @@ fn last_wins(members: Vec<Member>) -> Vec<Member> {
         } else {
             places.insert(name.clone(), settled.len());
             settled.push((name, value));
+        }
+    }
+    settled
+}
+
+/// The same where names hold lone surrogates: `ill_named` tells which members' names, and where in them.
+fn last_wins_exactly(members: Vec<Member>, ill_named: Vec<(usize, Surrogates)>) -> IllNamed {
+    let mut ill_named = ill_named.into_iter().peekable();
+    let mut places: HashMap<(Box<str>, Box<[(usize, u16)]>), usize> = HashMap::with_capacity(members.len());
+    let mut settled = IllNamed { members: Vec::with_capacity(members.len()), surrogates: Vec::new() };
+    for (position, (name, value)) in members.into_iter().enumerate() {
+        let surrogates = ill_named.next_if(|(of, _)| *of == position).map(|(_, found)| found);
+        let key = (name, surrogates.unwrap_or_default().into_boxed_slice());
+        if let Some(earlier) = places.get(&key).and_then(|place| settled.members.get_mut(*place)) {
+            earlier.1 = value;
+        } else {
+            settled.members.push((key.0.clone(), value));
+            settled.surrogates.push(key.1.clone());
+            places.insert(key, settled.members.len() - 1);
         }
     }
     settled

@@ -147,6 +147,24 @@ fn lone_surrogates_are_kept_beside_the_text() {
 }
 
 #[test]
+fn what_only_python_reads_is_read_when_asked_for() {
+    for (body, expected) in [
+        ("[NaN,Infinity,-Infinity,-1]", Some("[NaN,Infinity,-Infinity,-1]")),
+        (r#"{"\ud800":1,"a":2,"\ud801":3,"\ud800":4}"#, Some("{\"\u{fffd}\":4,\"a\":2,\"\u{fffd}\":3}")),
+        ("[nan]", None),
+        ("[Inf]", None),
+        ("[-NaN]", None),
+        ("\u{feff}{}", None),
+    ] {
+        let read = parse_as_python(body.as_bytes()).ok().map(|value| value.to_string());
+        assert_eq!(read.as_deref(), expected, "{body}");
+    }
+    fault(b"[NaN]");
+    let Value::IllNamed(object) = parse_as_python(br#"{"b\udfff":null,"c":1}"#).unwrap() else { panic!() };
+    assert_eq!(object.surrogates, [vec![(1, 0xdfff)].into_boxed_slice(), Box::default()]);
+}
+
+#[test]
 fn serde_has_the_same_with_its_own_numbers() {
     let value = parse(br#"{"b":[1,-2,1.5,18446744073709551615,1e999],"a":null}"#).unwrap();
     assert_eq!(value.to_serde().to_string(), r#"{"b":[1,-2,1.5,18446744073709551615,"1e999"],"a":null}"#);

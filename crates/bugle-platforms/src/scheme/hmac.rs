@@ -23,7 +23,7 @@ const TAG_BYTES_MAX: usize = 64;
 /// Bytes that a Standard Webhooks key may have.
 const WHSEC_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The secret does not fit its scheme. The messages never hold the secret.
+/// The secret, or the body, does not fit the scheme. The messages never hold the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is none.
@@ -46,6 +46,9 @@ pub enum KeyError {
     /// It holds characters that no header can.
     #[error("the secret is sent in a header, and holds a line break or another control character: remove it")]
     ControlCharacter,
+    /// The scheme signs JSON objects, and the body is none.
+    #[error("the body cannot be signed, because it is no JSON object that Python can write as a form")]
+    BodyHasNoForm,
 }
 
 impl Scheme {

@@ -4,6 +4,7 @@
 //! - `hmac`: keys and keyed hashes.
 //! - `sign`: the headers that prove a request of ours.
 //! - [`verify`]: whether a request to us is proven, and the most helpful reason when it is not.
+//! - `python`: the form that Monte Carlo signs in place of the body.
 //! - `seal`: what is stored in place of a credential, so that it can be verified again and not be read.
 //!
 //! A platform writes for instance:
@@ -19,6 +20,7 @@
 use std::borrow::Cow;
 
 mod hmac;
+mod python;
 mod seal;
 mod sign;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod tests;
 mod verify;
 
 pub use hmac::KeyError;
+pub(crate) use python::settled;
 pub use seal::Sealer;
 pub(crate) use seal::is_credential_header;
 pub use sign::Proof;
@@ -207,6 +210,8 @@ pub enum KeyForm {
 pub enum Signed {
     /// The body.
     Body,
+    /// What Python writes for the body: `urllib.parse.urlencode(json.loads(body))`.
+    PythonUrlencode,
     /// The timestamp header's value, a separator, the body.
     TimestampAndBody {
         /// The header that carries unix seconds.

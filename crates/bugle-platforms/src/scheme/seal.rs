@@ -182,7 +182,7 @@ fn is_signed_with(scheme: &Scheme, name: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     is(&hmac.header)
         || match &hmac.signed {
-            Signed::Body => false,
+            Signed::Body | Signed::PythonUrlencode => false,
             Signed::TimestampAndBody { timestamp_header, .. } => is(timestamp_header),
             Signed::IdTimestampAndBody { id_header, timestamp_header, .. } => {
                 is(id_header) || is(timestamp_header)

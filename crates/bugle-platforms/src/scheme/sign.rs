@@ -1,12 +1,13 @@
 //! What is added to a request of ours so that its receiver can prove who sent it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, iter};
 
 use base64::Engine as _;
 
 use super::{
     Hmac, Scheme, Signed,
     hmac::{BASE64, KeyError},
+    python::{self, NoForm},
 };
 use crate::dialect::Stamp;
 
@@ -63,7 +64,7 @@ impl Hmac {
     fn sign(&self, secrets: &[&str], stamp: &Stamp<'_>, body: &[u8]) -> Result<Proof, KeyError> {
         let timestamp = stamp.at.as_seconds().to_string();
         let shared: Vec<(String, String)> = match &self.signed {
-            Signed::Body => Vec::new(),
+            Signed::Body | Signed::PythonUrlencode => Vec::new(),
             Signed::TimestampAndBody { timestamp_header, .. } => {
                 vec![(timestamp_header.to_ascii_lowercase(), timestamp.clone())]
             }
@@ -72,13 +73,14 @@ impl Hmac {
                 (timestamp_header.to_ascii_lowercase(), timestamp.clone()),
             ],
         };
+        let message = self.messages(body).map_err(|_| KeyError::BodyHasNoForm)?.next().unwrap_or_default();
         let used = if self.separator.is_some() { secrets.len() } else { 1 };
         let mut value = String::new();
         for (position, secret) in secrets.iter().take(used).enumerate() {
             if position > 0 {
                 value.extend(self.separator);
             }
-            let tag = self.tag_of(&self.key(secret)?, stamp.id, &timestamp, body);
+            let tag = self.tag_of(&self.key(secret)?, stamp.id, &timestamp, &message);
             value.push_str(&self.prefix);
             value.push_str(&tag.encode(self.encoding));
         }
@@ -87,10 +89,22 @@ impl Hmac {
         Ok(Proof { headers, query: None })
     }
 
-    /// The hash over what this scheme signs.
+    /// What a sender may have signed in place of the body, the likeliest first: the body itself, unless the scheme signs
+    /// another form of it.
+    pub(super) fn messages<'a>(
+        &self,
+        body: &'a [u8],
+    ) -> Result<Box<dyn Iterator<Item = Cow<'a, [u8]>> + 'a>, NoForm> {
+        Ok(match &self.signed {
+            Signed::PythonUrlencode => Box::new(python::forms(body)?.map(Cow::Owned)),
+            _ => Box::new(iter::once(Cow::Borrowed(body))),
+        })
+    }
+
+    /// The hash over what this scheme signs, of which `body` is one of [`Hmac::messages`].
     pub(super) fn tag_of(&self, key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> super::hmac::Tag {
         match &self.signed {
-            Signed::Body => self.tag(key, &[body]),
+            Signed::Body | Signed::PythonUrlencode => self.tag(key, &[body]),
             Signed::TimestampAndBody { separator, .. } => {
                 let mut buffer = [0; 4];
                 let separator = separator.encode_utf8(&mut buffer).as_bytes();

@@ -69,6 +69,7 @@ enum Reason {
     SignatureMissing,
     SecretExpired,
     SecretInvalid,
+    BodyUnsignable,
     PrefixMissing,
     EncodingWrong,
     TimestampMissing,
@@ -85,6 +86,7 @@ impl Reason {
             Self::SignatureMissing => "signature_missing",
             Self::SecretExpired => "secret_expired",
             Self::SecretInvalid => "secret_invalid",
+            Self::BodyUnsignable => "body_unsignable",
             Self::PrefixMissing => "prefix_missing",
             Self::EncodingWrong => "encoding_wrong",
             Self::TimestampMissing => "timestamp_missing",
@@ -176,32 +178,41 @@ impl<'a> Attempt<'a> {
     fn proves_signature(&self, hmac: &Hmac) -> Result<SecretId, Failure> {
         let claimed = self.claimed_tags(hmac)?;
         let (id, timestamp) = self.stamp(hmac)?;
-        let mut unusable = None;
-        let mut usable = false;
-        for secret in self.active() {
-            let key = match hmac.key(secret.expose()) {
-                Ok(key) => key,
-                Err(error) => {
-                    unusable = Some(error);
-                    continue;
+        let keys = self.keys(hmac)?;
+        let messages = hmac.messages(self.inbound.body).map_err(|error| {
+            Failure::new(Reason::BodyUnsignable, format!("the body cannot have been signed: {error}"))
+        })?;
+        for message in messages {
+            for (secret_id, key) in &keys {
+                let due = hmac.tag_of(key, id, timestamp, &message);
+                if claimed.iter().any(|tag| tag.matches(&due)) {
+                    self.check_age(hmac, timestamp)?;
+                    return Ok(*secret_id);
                 }
-            };
-            usable = true;
-            let due = hmac.tag_of(&key, id, timestamp, self.inbound.body);
-            if claimed.iter().any(|tag| tag.matches(&due)) {
-                self.check_age(hmac, timestamp)?;
-                return Ok(secret.id);
+            }
+        }
+        Err(Failure::new(
+            Reason::SignatureMismatch,
+            format!(
+                "the signature in `{}` was made with another secret or over another body: compare the secret here with the sender's, and see that no proxy between changes the body",
+                shown_header(&hmac.header)
+            ),
+        ))
+    }
+
+    /// The keys of the secrets that are active and fit; at least one.
+    fn keys(&self, hmac: &Hmac) -> Result<Vec<(SecretId, Cow<'a, [u8]>)>, Failure> {
+        let mut unusable = None;
+        let mut keys = Vec::new();
+        for secret in self.active() {
+            match hmac.key(secret.expose()) {
+                Ok(key) => keys.push((secret.id, key)),
+                Err(error) => unusable = Some(error),
             }
         }
         match unusable {
-            Some(error) if !usable => Err(unusable_secret(error)),
-            _ => Err(Failure::new(
-                Reason::SignatureMismatch,
-                format!(
-                    "the signature in `{}` was made with another secret or over another body: compare the secret here with the sender's, and see that no proxy between changes the body",
-                    shown_header(&hmac.header)
-                ),
-            )),
+            Some(error) if keys.is_empty() => Err(unusable_secret(error)),
+            _ => Ok(keys),
         }
     }
 
@@ -239,7 +250,7 @@ impl<'a> Attempt<'a> {
             })
         };
         match &hmac.signed {
-            Signed::Body => Ok(("", "")),
+            Signed::Body | Signed::PythonUrlencode => Ok(("", "")),
             Signed::TimestampAndBody { timestamp_header, .. } => {
                 let timestamp = required(timestamp_header)?;
                 unix_seconds(timestamp_header, timestamp)?;
