@@ -76,7 +76,7 @@ pub struct Receiver {
 }
 
 /// Headers that carry a message's id, the one of Standard Webhooks first.
-const ID_HEADERS: &[&str] = &["webhook-id", "x-bugle-event-id", "idempotency-key", "x-bugle-delivery"];
+const ID_HEADERS: &[&str] = &["webhook-id", "idempotency-key"];
 
 impl Receiver {
     /// A receiver that knows these secrets; without any, nothing can be verified.
@@ -92,6 +92,7 @@ impl Receiver {
             found.map(str::to_owned)
         };
         let id = ID_HEADERS.iter().find_map(|name| inbound.header(name)).map(str::to_owned);
+        let id = id.or_else(|| text(&["/data/event/id", "/event/id"]));
         let incident = text(&["/data/incident/id", "/incident/id", "/incident_id"]);
         let sequence = ["/data/event/sequence", "/event/sequence", "/sequence"]
             .iter()

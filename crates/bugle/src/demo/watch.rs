@@ -65,8 +65,8 @@ pub async fn until_all_arrived(
     let mut waiting: Vec<&Sent> = sent.iter().collect();
     let width = sent.iter().map(|one| one.player.source.slug().len()).max().unwrap_or_default();
     let heading = format!(
-        "{:<width$}  {:<17}  {:<8}  EVENTS, AND HOW LONG EACH TOOK",
-        "PLATFORM", "INCIDENT", "SEVERITY"
+        "{:<width$}  {:<17}  {:<8}  {:<18}  EVENTS, AND HOW LONG EACH TOOK",
+        "PLATFORM", "INCIDENT", "SEVERITY", "CHECKED"
     );
     stage.output.line(stage.output.paint(Paint::Bold, heading));
     loop {
