@@ -55,6 +55,18 @@ impl Directory {
         keys
     }
 
+    /// Takes over when a key was last used; one that was deleted meanwhile stays deleted.
+    pub(crate) fn note_use(&self, key: ApiKey) {
+        let key = Arc::new(key);
+        self.api_keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            if let Some(known) = keys.get_mut(&key.hash) {
+                *known = key.clone();
+            }
+            keys
+        });
+    }
+
     pub(crate) fn rate(&self) -> &Rate {
         &self.rate
     }

@@ -121,11 +121,21 @@ impl Engine {
         self.tasks.close();
         let pipeline = async {
             if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-                tracing::warn!("the pipeline did not finish in time; it goes on where it was at the next start");
+                tracing::warn!(
+                    "the pipeline did not finish in time; it goes on where it was at the next start"
+                );
             }
         };
         // The dispatcher takes up to twice its bound: once for attempts, once for their outcomes.
         tokio::join!(pipeline, self.dispatcher.shutdown(within / 2));
+    }
+
+    /// Does something that nobody waits for but the shutdown.
+    pub(crate) fn in_background<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<dyn Store>) -> F,
+    ) {
+        self.tasks.spawn(work(self.store.clone()));
     }
 
     /// The store, for reading.
@@ -264,6 +274,10 @@ impl Observer for Watcher {
     }
 
     fn circuit(&self, destination_id: DestinationId, phase: CircuitPhase) {
-        tracing::info!(%destination_id, ?phase, "the circuit changed");
+        match phase {
+            CircuitPhase::Closed => tracing::debug!(%destination_id, "the circuit is closed"),
+            CircuitPhase::HalfOpen => tracing::info!(%destination_id, "the circuit lets a probe through"),
+            CircuitPhase::Open => tracing::warn!(%destination_id, "the circuit is open: deliveries wait"),
+        }
     }
 }

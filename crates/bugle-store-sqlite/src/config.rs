@@ -330,6 +330,15 @@ pub(crate) async fn put_api_key(writer: &Writer, key: ApiKey) -> Result<(), Stor
     Ok(writer.write("keep the API key", Shield::None, work).await?)
 }
 
+/// Notes when an API key was last used.
+pub(crate) async fn note_api_key_use(writer: &Writer, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
+    let work = move |connection: &Connection| -> Result<(), Abort> {
+        let values = params![id.as_i64(), at.as_millis()];
+        Ok(connection.prepare_cached(sql::API_KEY_USED)?.execute(values).map(drop)?)
+    };
+    Ok(writer.write("note the use of the API key", Shield::None, work).await?)
+}
+
 /// Deletes a key.
 pub(crate) async fn delete_api_key(writer: &Writer, id: ApiKeyId) -> Result<(), StoreError> {
     let work = move |connection: &Connection| -> Result<(), Abort> {

@@ -151,6 +151,10 @@ impl Store for SqliteStore {
         config::put_api_key(&self.writer, key).await
     }
 
+    async fn note_api_key_use(&self, id: ApiKeyId, at: Timestamp) -> Result<()> {
+        config::note_api_key_use(&self.writer, id, at).await
+    }
+
     async fn delete_api_key(&self, id: ApiKeyId) -> Result<()> {
         config::delete_api_key(&self.writer, id).await
     }

@@ -316,8 +316,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn delete_destination(&self, id: DestinationId, now: Timestamp) -> Result<()>;
     /// All API keys.
     async fn api_keys(&self) -> Result<Vec<ApiKey>>;
-    /// Keeps a new one, or when it was last used.
+    /// Keeps a new one.
     async fn put_api_key(&self, key: ApiKey) -> Result<()>;
+    /// Notes when one was last used; nothing when it was deleted meanwhile.
+    async fn note_api_key_use(&self, id: ApiKeyId, at: Timestamp) -> Result<()>;
     /// Deletes one.
     async fn delete_api_key(&self, id: ApiKeyId) -> Result<()>;
 }

@@ -38,10 +38,10 @@ pub struct NewDestination {
     pub filter: Filter,
     /// The body it wants.
     pub template: Option<Value>,
-    /// When a failed attempt is tried again.
-    pub retry: RetryPolicy,
-    /// When it is left alone for a while.
-    pub circuit: CircuitPolicy,
+    /// When a failed attempt is tried again; as is usual for its dialect unless given.
+    pub retry: Option<RetryPolicy>,
+    /// When it is left alone for a while; as is usual for its dialect unless given.
+    pub circuit: Option<CircuitPolicy>,
     /// The dialect's settings.
     pub settings: Map<String, Value>,
     /// Attempts under way at once; 16 unless given.
@@ -123,8 +123,8 @@ impl Engine {
             events: parse_events(&new.events)?,
             filter: new.filter,
             template: new.template,
-            retry: new.retry,
-            circuit_policy: new.circuit,
+            retry: new.retry.unwrap_or_else(|| dialect.retry()),
+            circuit_policy: new.circuit.unwrap_or_else(|| dialect.circuit()),
             settings: new.settings,
             concurrency: new.concurrency.unwrap_or(16),
             timeout_ms: new.timeout_ms.unwrap_or(15_000),

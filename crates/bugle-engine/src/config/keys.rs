@@ -1,6 +1,6 @@
 //! API keys: made, checked and deleted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bugle_model::{ApiKey, ApiKeyId, Scope};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::{ConfigError, integrations::checked_name, secrets::random_bytes};
 use crate::Engine;
+
+/// How often the use of a key is written down.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// What an API key is made from.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,9 +45,23 @@ impl Engine {
     }
 
     /// The key that `presented` is, if it is one. Keys are looked up by their hash, so the time it takes tells nothing
-    /// of them.
+    /// of them. Its use is noted, to the minute, behind the caller's back.
     pub fn authenticate(&self, presented: &str) -> Option<Arc<ApiKey>> {
-        self.directory().api_key(&hash(presented))
+        let key = self.directory().api_key(&hash(presented))?;
+        let now = self.clock().now();
+        if key.last_used_at.is_none_or(|last| now.since(last) >= USE_NOTED_EVERY) {
+            let id = key.id;
+            self.directory().note_use(ApiKey { last_used_at: Some(now), ..key.as_ref().clone() });
+            self.in_background(|store| async move {
+                if let Err(error) = store.note_api_key_use(id, now).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the use of an API key was not noted"
+                    );
+                }
+            });
+        }
+        Some(key)
     }
 
     /// All API keys.

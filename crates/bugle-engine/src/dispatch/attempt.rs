@@ -129,9 +129,11 @@ fn write(
         return Ok(None);
     };
     let mut url = destination.url.clone();
-    let mut headers = outbound.headers.clone();
+    let id = event.id.to_string();
+    // First, so that a configured header of the name wins: whatever the dialect, an attempt can be told from a new event.
+    let mut headers = vec![("idempotency-key".to_owned(), id.clone())];
+    headers.extend(outbound.headers.iter().cloned());
     if let (Some(scheme), false) = (dialect.signing(&wishes), secrets.is_empty()) {
-        let id = event.id.to_string();
         let proof = scheme
             .sign(&secrets, &Stamp { id: &id, at: now }, &outbound.body)
             .map_err(|error| format!("the request could not be signed: {error}"))?;

@@ -26,7 +26,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
     API_KEYS = "SELECT id, name, scope, hash, created_at, last_used_at FROM api_key ORDER BY id";
-    API_KEY_PUT = "INSERT INTO api_key (id, name, scope, hash, created_at, last_used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name, scope = excluded.scope, last_used_at = excluded.last_used_at";
+    API_KEY_PUT = "INSERT INTO api_key (id, name, scope, hash, created_at, last_used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    API_KEY_USED = "UPDATE api_key SET last_used_at = ?2 WHERE id = ?1";
     API_KEY_DELETE = "DELETE FROM api_key WHERE id = ?1";
 }

@@ -411,6 +411,7 @@ async fn the_record_tells_everything_but_secrets() {
     stage.until_failed(1).await;
     let call = receiver.calls().remove(0);
     assert_eq!(call.headers["x-api-token"], "tok-3141592");
+    assert!(call.headers["idempotency-key"].to_str().unwrap().starts_with("evt_"));
     assert!(call.headers["x-signature"].to_str().unwrap().starts_with("sha256="));
     let kept = stage.store.state();
     let attempt = &kept.rows.values().next().unwrap().attempts[0];

@@ -344,6 +344,9 @@ impl Store for MemoryStore {
     async fn api_keys(&self) -> Result<Vec<ApiKey>> {
         unused()
     }
+    async fn note_api_key_use(&self, _: ApiKeyId, _: Timestamp) -> Result<()> {
+        unused()
+    }
     async fn put_api_key(&self, _: ApiKey) -> Result<()> {
         unused()
     }
