@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bugle_model::{
-    Alert, Event, Incident, IncidentId, IncidentStatus, IntegrationId, Page, Severity, id::Id,
+    Alert, Cursor, Event, Incident, IncidentId, IncidentStatus, IntegrationId, Page, Severity, id::Id,
 };
-use bugle_store::{IncidentFilter, PageRequest, StoreError};
+use bugle_store::{Committed, IncidentFilter, PageRequest, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::{
@@ -296,6 +296,31 @@ pub(crate) async fn timeline(
                 pager.push(row.get(0)?, decode(row, 1)?);
             }
             Ok(pager.finish())
+        })
+        .await
+}
+
+/// Events of all incidents above a position, in the order of their commits.
+pub(crate) async fn events_after(
+    readers: &Readers,
+    position: Cursor,
+    limit: u32,
+) -> Result<Vec<Committed>, StoreError> {
+    readers
+        .read("read events", move |connection| {
+            let mut statement = connection.prepare_cached(sql::EVENTS_AFTER)?;
+            let committed =
+                |row: &Row<'_>| Ok(Committed { position: Cursor(row.get(0)?), event: decode(row, 1)? });
+            statement.query_map(params![position.0, limit], committed)?.collect()
+        })
+        .await
+}
+
+/// Where the event that was committed last stands.
+pub(crate) async fn last_position(readers: &Readers) -> Result<Cursor, StoreError> {
+    readers
+        .read("read the last event's position", |connection| {
+            connection.prepare_cached(sql::LAST_POSITION)?.query_row([], |row| row.get(0)).map(Cursor)
         })
         .await
 }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::OpenError;
 
 /// The steps in their order; the first is number 1. A released step is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_event_position.sql")];
 
 /// The schema that this program knows.
 const SCHEMA: i64 = MIGRATIONS.len().cast_signed() as i64;

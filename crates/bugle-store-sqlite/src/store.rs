@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bugle_model::{
-    Alert, ApiKey, ApiKeyId, Attempt, Circuit, Delivery, DeliveryId, Destination, DestinationId, Event,
-    Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Timestamp, Verification,
+    Alert, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, Destination, DestinationId,
+    Event, Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Timestamp,
+    Verification,
 };
 use bugle_store::{
-    Appended, Backlog, CommitError, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
+    Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
     ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
 };
 
@@ -66,6 +67,14 @@ impl Store for SqliteStore {
 
     async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>> {
         incidents::timeline(&self.readers, id, page).await
+    }
+
+    async fn events_after(&self, position: Cursor, limit: u32) -> Result<Vec<Committed>> {
+        incidents::events_after(&self.readers, position, limit).await
+    }
+
+    async fn last_position(&self) -> Result<Cursor> {
+        incidents::last_position(&self.readers).await
     }
 
     async fn alerts_of(&self, id: IncidentId, page: PageRequest) -> Result<Page<Alert>> {

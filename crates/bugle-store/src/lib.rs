@@ -120,6 +120,16 @@ pub struct Step {
     pub deliveries: Vec<NewDelivery>,
 }
 
+/// An event and where it stands in the order in which events became visible.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// Where it stands: above every event that was committed before it. Not its id, as ids are made before the commit
+    /// and two steps may overtake each other on the way there.
+    pub position: Cursor,
+    /// The event.
+    pub event: Event,
+}
+
 /// A delivery that is due, with the event it carries. It is not handed out again until it is settled or released.
 #[derive(Debug, Clone)]
 pub struct Due {
@@ -269,6 +279,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>>;
     /// An incident's events, oldest first; the cursor is the last sequence seen.
     async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>>;
+    /// Events of all incidents that stand above `position`, in the order of their commits. Whoever goes on from the last
+    /// position it was given misses none: nothing is ever committed below a position that was visible.
+    async fn events_after(&self, position: Cursor, limit: u32) -> Result<Vec<Committed>>;
+    /// Where the event that was committed last stands; 0 when there is none.
+    async fn last_position(&self) -> Result<Cursor>;
     /// An incident's alerts.
     async fn alerts_of(&self, id: IncidentId, page: PageRequest) -> Result<Page<Alert>>;
 

@@ -67,7 +67,12 @@ statements! {
         in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
 
-    EVENT_INSERT = "INSERT INTO event (id, incident_id, sequence, document) VALUES (?1, ?2, ?3, ?4)";
+    /// An event stands at its id, or above all others if one with a larger id was there before it. Positions grow with
+    /// time like the ids, so that one whose events are all gone is not given out again.
+    EVENT_INSERT = "INSERT INTO event (id, incident_id, sequence, document, position) VALUES (?1, ?2, ?3, ?4, \
+        max(?1, 1 + coalesce((SELECT max(position) FROM event), 0)))";
+    EVENTS_AFTER = "SELECT position, document FROM event WHERE position > ?1 ORDER BY position LIMIT ?2";
+    LAST_POSITION = "SELECT coalesce(max(position), 0) FROM event";
     EVENT_ONE = "SELECT document FROM event WHERE id = ?1";
     TIMELINE = "SELECT sequence, document FROM event WHERE incident_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 }

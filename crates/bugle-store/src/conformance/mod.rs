@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod deliveries;
+pub mod events;
 pub mod incidents;
 pub mod receipts;
 pub mod sample;
@@ -39,6 +40,7 @@ macro_rules! conformance_tests {
                 an_old_delivery_sent_again_goes_before_younger_ones, dead_deliveries_are_recovered_in_order,
                 the_backlog_counts_what_is_unsettled, a_deleted_destination_is_sent_nothing,
                 settling_twice_changes_nothing, deliveries_are_filtered;
+            events: events_come_in_the_order_of_their_commits, who_reads_on_while_others_commit_misses_nothing;
             config: integrations_read_back_and_go, destinations_read_back_and_keep_their_circuits,
                 api_keys_read_back_and_go, an_instance_keeps_its_key_and_knows_its_largest_id;
         }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use bugle_model::{
-    Alert, ApiKey, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKind,
+    Alert, ApiKey, ApiKeyId, Attempt, Cursor, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKind,
     Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt, ReceiptId, Severity,
     Timestamp, Verification, event::Actor,
 };
 use bugle_store::{
-    Appended, Backlog, CommitError, DeliveryFilter, Due, IncidentFilter, Instance, Next, PageRequest,
-    ReceiptFilter, Settlement, SignalOutcome, Step,
+    Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, Next,
+    PageRequest, ReceiptFilter, Settlement, SignalOutcome, Step,
 };
 use tokio::sync::Notify;
 
@@ -303,6 +303,12 @@ impl Store for MemoryStore {
         unused()
     }
     async fn timeline(&self, _: IncidentId, _: PageRequest) -> Result<Page<Event>> {
+        unused()
+    }
+    async fn events_after(&self, _: Cursor, _: u32) -> Result<Vec<Committed>> {
+        unused()
+    }
+    async fn last_position(&self) -> Result<Cursor> {
         unused()
     }
     async fn alerts_of(&self, _: IncidentId, _: PageRequest) -> Result<Page<Alert>> {
