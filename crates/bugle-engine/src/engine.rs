@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bugle_model::{
-    Circuit, Clock, Destination, DestinationId, IdGenerator, Verdict, destination::CircuitPhase,
+    Circuit, Clock, Delivery, Destination, DestinationId, IdGenerator, Verdict, destination::CircuitPhase,
 };
 use bugle_platforms::scheme::Sealer;
 use bugle_store::{Store, StoreError};
@@ -22,6 +22,7 @@ use crate::{
     health::{Health, HealthReport},
     metrics::Metrics,
     send::{Sender, SenderOptions},
+    stream::{CircuitNews, DeliveryNews, Feed, News},
 };
 
 /// What an engine must be told.
@@ -55,6 +56,7 @@ pub struct Engine {
     dispatcher: Dispatcher,
     metrics: Arc<Metrics>,
     health: Health,
+    feed: Arc<Feed>,
     pipeline_wake: Notify,
     /// Held while the configuration changes, so that what is stored and what is in memory stay the same.
     changing: Mutex<()>,
@@ -80,9 +82,10 @@ impl Engine {
         let sender = Sender::new(SenderOptions { allowed_networks: settings.allowed_networks.clone() })
             .map_err(|error| OpenError::Sender(error.into()))?;
         let metrics = Arc::new(Metrics::default());
+        let feed = Arc::new(Feed::default());
         let engine = Arc::new_cyclic(|engine: &Weak<Self>| {
             let control = Arc::new(Reins { engine: engine.clone() });
-            let observer = Arc::new(Watcher { metrics: metrics.clone() });
+            let observer = Arc::new(Watcher { metrics: metrics.clone(), feed: feed.clone() });
             Self {
                 dispatcher: Dispatcher::start(DispatcherParts {
                     public_url: settings.public_url.as_ref().map(Url::to_string),
@@ -96,6 +99,7 @@ impl Engine {
                 directory: Directory::default(),
                 metrics,
                 health: Health::default(),
+                feed,
                 pipeline_wake: Notify::new(),
                 changing: Mutex::new(()),
                 stopping: CancellationToken::new(),
@@ -108,8 +112,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Starts the pipeline.
+    /// Starts the pipeline and the stream.
     pub fn start(self: &Arc<Self>) {
+        self.tasks.spawn(self.clone().run_feed());
         self.tasks.spawn(self.clone().run_pipeline());
     }
 
@@ -204,6 +209,10 @@ impl Engine {
         &self.dispatcher
     }
 
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
     pub(crate) fn health(&self) -> &Health {
         &self.health
     }
@@ -266,6 +275,7 @@ impl Control for Reins {
 #[derive(Debug)]
 struct Watcher {
     metrics: Arc<Metrics>,
+    feed: Arc<Feed>,
 }
 
 impl Observer for Watcher {
@@ -273,7 +283,12 @@ impl Observer for Watcher {
         self.metrics.attempt(destination.id, verdict, seconds);
     }
 
+    fn outcome(&self, delivery: &Delivery) {
+        self.feed.tell(|| News::Delivery(DeliveryNews::of(delivery)));
+    }
+
     fn circuit(&self, destination_id: DestinationId, phase: CircuitPhase) {
+        self.feed.tell(|| News::Circuit(CircuitNews { destination_id, phase }));
         match phase {
             CircuitPhase::Closed => tracing::debug!(%destination_id, "the circuit is closed"),
             CircuitPhase::HalfOpen => tracing::info!(%destination_id, "the circuit lets a probe through"),

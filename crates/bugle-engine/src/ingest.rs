@@ -16,7 +16,11 @@ use bugle_store::StoreError;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::{Engine, health::Heard};
+use crate::{
+    Engine,
+    health::Heard,
+    stream::{News, ReceiptNews},
+};
 
 /// One call, read whole. Header names are in lower case.
 #[derive(Debug, Clone)]
@@ -248,13 +252,19 @@ impl Engine {
         if let Verification::Failed { reason, advice } = receipt.verification.clone() {
             self.health().heard(admission.platform(), Heard::Rejected, receipt.received_at);
             let receipt_id = self.quarantine(receipt).await?;
+            if let Some(id) = receipt_id {
+                self.tell_receipt(admission, id, ReceiptState::Rejected);
+            }
             return Err(Refusal::ValidationFailed { reason, advice, receipt_id });
         }
-        let at = receipt.received_at;
+        let (at, state) = (receipt.received_at, receipt.state);
+        let by_senders_id = receipt.dedup_key.as_ref().is_some_and(|key| key.explicit);
         let appended = self.store().append(receipt).await.map_err(|error| {
             self.health().heard(admission.platform(), Heard::StoreFailed, at);
             Refusal::StoreUnavailable(error)
         })?;
+        let is_duplicate = by_senders_id && appended.duplicate_of.is_some();
+        self.tell_receipt(admission, id, if is_duplicate { ReceiptState::Duplicate } else { state });
         let status = match decoded {
             Some(Err(DecodeError::Malformed(message))) => {
                 self.health().heard(admission.platform(), Heard::Undecodable, at);
@@ -271,6 +281,11 @@ impl Engine {
             }
         };
         Ok(Accepted { integration_id, alert_id, receipt_id: id, status })
+    }
+
+    fn tell_receipt(&self, admission: &Admission, id: ReceiptId, state: ReceiptState) {
+        let (integration_id, platform) = (admission.integration_id(), admission.platform());
+        self.feed().tell(|| News::Receipt(ReceiptNews { id, integration_id, platform, state }));
     }
 
     /// Keeps a rejected call, unless so many come that keeping them would be the attack.

@@ -6,7 +6,7 @@
 //! - [`dispatch`] and [`send`]: render, sign, send, record.
 //!
 //! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`incidents`] are acted on,
-//! [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
+//! [`stream`] tells who listens what happens, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
 //!
 //! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
 
@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod pipeline;
 pub mod send;
+pub mod stream;
 
 mod engine;
 

@@ -84,6 +84,9 @@ impl Engine {
             step.deliveries.iter().map(|delivery| delivery.destination_id).collect();
         self.store().commit(step).await?;
         self.metrics().events.inc_by(events);
+        if events > 0 {
+            self.feed().committed();
+        }
         for destination in destinations {
             self.dispatcher().wake(destination);
         }

@@ -29,6 +29,8 @@ pub const QUARANTINE_PER_INTEGRATION_MAX: u32 = 1_000;
 pub const QUARANTINE_WRITES_PER_SECOND_MAX: u32 = 50;
 /// Most of a receiver's answer that is read and kept.
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+/// Clients that follow the stream at once. Each costs a connection and a copy of what is sent; a dashboard needs one.
+pub const STREAM_LISTENERS_MAX: usize = 256;
 /// Largest page of a list.
 pub const PAGE_MAX: u32 = 200;
 /// Page size when none is asked for.

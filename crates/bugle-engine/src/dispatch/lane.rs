@@ -9,7 +9,7 @@ use bugle_model::{
     Attempt, Circuit, Delivery, Destination, DestinationId, Timestamp, Verdict, delivery::Reason,
     destination::CircuitPhase,
 };
-use bugle_store::{Due, Next, Settlement, StoreError};
+use bugle_store::{Due, Next, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::{
     task::{Id as TaskId, JoinError, JoinSet},
@@ -22,7 +22,7 @@ use super::{
     circuit::{self, Opened, Permit},
     handle::LaneHandle,
     retry,
-    settler::Record,
+    settler::{Record, Settled},
     waiting::Waiting,
 };
 
@@ -370,9 +370,8 @@ impl Lane {
     }
 
     async fn record(&mut self, delivery: Delivery, attempt: Option<Attempt>, next: Next) {
-        let settlement = Settlement { delivery_id: delivery.id, attempt, next };
         self.handle.signal.unsettled();
-        self.send_record(Some(settlement)).await;
+        self.send_record(Some(Settled::new(delivery, attempt, next))).await;
     }
 
     async fn record_circuit(&mut self) {
@@ -381,12 +380,12 @@ impl Lane {
         }
     }
 
-    async fn send_record(&mut self, settlement: Option<Settlement>) {
+    async fn send_record(&mut self, settled: Option<Settled>) {
         let changed = self.circuit != self.recorded_circuit;
         self.recorded_circuit = self.circuit;
         let record = Record {
             destination_id: self.id(),
-            settlement,
+            settled,
             circuit: changed.then_some(self.circuit),
             signal: Arc::clone(&self.handle.signal),
         };

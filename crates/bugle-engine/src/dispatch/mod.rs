@@ -57,10 +57,12 @@ pub trait Control: Send + Sync + 'static {
     async fn disable(&self, destination_id: DestinationId, reason: String) -> Result<(), StoreError>;
 }
 
-/// Hears what happens, for metrics. Must be quick.
+/// Hears what happens, for metrics and the stream. Must be quick.
 pub trait Observer: Send + Sync + 'static {
     /// An attempt ended after `seconds`.
     fn attempt(&self, destination: &Destination, verdict: &Verdict, seconds: f64);
+    /// What came of a delivery is stored; this is the delivery as it stands now.
+    fn outcome(&self, delivery: &Delivery);
     /// A circuit is in this phase now.
     fn circuit(&self, destination_id: DestinationId, phase: CircuitPhase);
 }
@@ -149,7 +151,12 @@ impl Dispatcher {
         let settler_tasks = TaskTracker::new();
         let settler_stop = CancellationToken::new();
         let abandon = CancellationToken::new();
-        let settling = settler::run(Arc::clone(&parts.store), waiting, settler_stop.clone());
+        let settling = settler::run(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.observer),
+            waiting,
+            settler_stop.clone(),
+        );
         settler_tasks.spawn(abandon.clone().run_until_cancelled_owned(settling));
         let shared = Shared {
             store: parts.store,

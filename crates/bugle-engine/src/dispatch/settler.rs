@@ -6,12 +6,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bugle_model::{Circuit, DestinationId};
-use bugle_store::{Settlement, Store};
+use bugle_model::{Attempt, Circuit, Delivery, DeliveryState, DestinationId};
+use bugle_store::{Next, Settlement, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::Signal;
+use super::{Observer, handle::Signal};
 
 /// Outcomes in one transaction.
 const BATCH_MAX: usize = 512;
@@ -24,15 +24,41 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Record {
     pub(super) destination_id: DestinationId,
     /// What came of a delivery; none when only the circuit changed.
-    pub(super) settlement: Option<Settlement>,
+    pub(super) settled: Option<Settled>,
     /// The circuit, when it changed.
     pub(super) circuit: Option<Circuit>,
     /// Told once it is written.
     pub(super) signal: Arc<Signal>,
 }
 
+/// What came of a delivery.
+#[derive(Debug)]
+pub(super) struct Settled {
+    settlement: Settlement,
+    /// As it stands once that is written.
+    delivery: Delivery,
+}
+
+impl Settled {
+    pub(super) fn new(mut delivery: Delivery, attempt: Option<Attempt>, next: Next) -> Self {
+        delivery.attempts = delivery.attempts.saturating_add(u32::from(attempt.is_some()));
+        delivery.state = match &next {
+            Next::Delivered => DeliveryState::Delivered,
+            Next::Dead { .. } => DeliveryState::Dead,
+            Next::Skipped { .. } => DeliveryState::Skipped,
+            Next::RetryAt { .. } => DeliveryState::Pending,
+        };
+        Self { settlement: Settlement { delivery_id: delivery.id, attempt, next }, delivery }
+    }
+}
+
 /// Runs until `stop` is cancelled and nothing waits any more.
-pub(super) async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Record>, stop: CancellationToken) {
+pub(super) async fn run(
+    store: Arc<dyn Store>,
+    observer: Arc<dyn Observer>,
+    mut records: mpsc::Receiver<Record>,
+    stop: CancellationToken,
+) {
     let mut batch = Vec::new();
     loop {
         let received = tokio::select! {
@@ -45,7 +71,8 @@ pub(super) async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Recor
         }
         write(store.as_ref(), &batch).await;
         for record in batch.drain(..) {
-            if record.settlement.is_some() {
+            if let Some(settled) = record.settled {
+                observer.outcome(&settled.delivery);
                 record.signal.settled();
             }
         }
@@ -56,7 +83,8 @@ pub(super) async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Recor
 async fn write(store: &dyn Store, batch: &[Record]) {
     let mut backoff = BACKOFF_MIN;
     loop {
-        let settlements = batch.iter().filter_map(|record| record.settlement.clone()).collect();
+        let settlements =
+            batch.iter().filter_map(|record| Some(record.settled.as_ref()?.settlement.clone())).collect();
         // The last of a destination counts: its lane sends them in order.
         let circuits: HashMap<DestinationId, Circuit> =
             batch.iter().filter_map(|record| Some((record.destination_id, record.circuit?))).collect();

@@ -80,6 +80,7 @@ struct Silent;
 
 impl Observer for Silent {
     fn attempt(&self, _: &Destination, _: &Verdict, _: f64) {}
+    fn outcome(&self, _: &Delivery) {}
     fn circuit(&self, _: DestinationId, _: CircuitPhase) {}
 }
 
