@@ -15,7 +15,8 @@ pub fn parse(body: &[u8]) -> Result<Value, DecodeError> {
 }
 
 /// Reads a body as Python's `json.loads` does, for senders whose signature depends on that: `NaN`, `Infinity` and
-/// `-Infinity` are numbers, names keep their lone surrogates, and a leading byte order mark is an error.
+/// `-Infinity` are numbers, names keep their lone surrogates, and a leading byte order mark or an integer of more than 4300
+/// digits is an error.
 /// <https://docs.python.org/3/library/json.html#standard-compliance-and-interoperability>
 pub fn parse_as_python(body: &[u8]) -> Result<Value, DecodeError> {
     let mut reader = Reader::new(body)?;
@@ -43,6 +44,10 @@ pub fn stream(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Digits of the longest integer that Python reads from text and writes as text.
+/// <https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation>
+const PYTHON_DIGITS_MAX: usize = 4300;
 
 /// Objects of up to this many members are searched for duplicates without a hash table.
 const MEMBERS_SEARCHED_MAX: usize = 12;
@@ -250,7 +255,16 @@ impl<'a> Reader<'a> {
             }
             self.digits()?;
         }
-        Ok(Value::Number(self.text.get(start..self.at).unwrap_or_default().into()))
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        let digits = text.trim_start_matches('-');
+        if self.as_python
+            && digits.len() > PYTHON_DIGITS_MAX
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            let what = format!("an integer has more than the {PYTHON_DIGITS_MAX} digits that Python reads");
+            return Err(self.fault(start, &what));
+        }
+        Ok(Value::Number(text.into()))
     }
 
     /// A string's text, and where in it which lone surrogate was replaced.
@@ -369,16 +383,16 @@ fn last_wins(members: Vec<Member>) -> Vec<Member> {
 /// The same where names hold lone surrogates: `ill_named` tells which members' names, and where in them.
 fn last_wins_exactly(members: Vec<Member>, ill_named: Vec<(usize, Surrogates)>) -> IllNamed {
     let mut ill_named = ill_named.into_iter().peekable();
-    let mut places: HashMap<(Box<str>, Box<[(usize, u16)]>), usize> = HashMap::with_capacity(members.len());
+    let mut places: HashMap<(Box<str>, Surrogates), usize> = HashMap::with_capacity(members.len());
     let mut settled = IllNamed { members: Vec::with_capacity(members.len()), surrogates: Vec::new() };
     for (position, (name, value)) in members.into_iter().enumerate() {
         let surrogates = ill_named.next_if(|(of, _)| *of == position).map(|(_, found)| found);
-        let key = (name, surrogates.unwrap_or_default().into_boxed_slice());
+        let key = (name, surrogates.unwrap_or_default());
         if let Some(earlier) = places.get(&key).and_then(|place| settled.members.get_mut(*place)) {
             earlier.1 = value;
         } else {
             settled.members.push((key.0.clone(), value));
-            settled.surrogates.push(key.1.clone());
+            settled.surrogates.push(key.1.as_slice().into());
             places.insert(key, settled.members.len() - 1);
         }
     }

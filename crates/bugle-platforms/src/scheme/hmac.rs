@@ -40,6 +40,9 @@ pub enum KeyError {
     /// What follows `whsec_` is not base64.
     #[error("the secret must be `whsec_` followed by base64 of 24 to 64 bytes; what follows is not base64")]
     NotBase64,
+    /// It is not base64 at all.
+    #[error("the secret must be base64 of the key")]
+    NotPlainBase64,
     /// The key is too short or too long.
     #[error("the secret must be `whsec_` followed by base64 of 24 to 64 bytes; this one holds {0} bytes")]
     Length(usize),
@@ -74,6 +77,11 @@ impl Hmac {
         match self.key {
             KeyForm::Text if secret.is_empty() => Err(KeyError::Empty),
             KeyForm::Text => Ok(Cow::Borrowed(secret.as_bytes())),
+            KeyForm::Base64 => match BASE64.decode(secret.trim()) {
+                Ok(key) if key.is_empty() => Err(KeyError::Empty),
+                Ok(key) => Ok(Cow::Owned(key)),
+                Err(_) => Err(KeyError::NotPlainBase64),
+            },
             KeyForm::Whsec => {
                 let encoded = secret.trim().strip_prefix("whsec_").ok_or(KeyError::NotWhsec)?;
                 let key = BASE64.decode(encoded).map_err(|_| KeyError::NotBase64)?;

@@ -4,6 +4,7 @@
 //! - `hmac`: keys and keyed hashes.
 //! - `sign`: the headers that prove a request of ours.
 //! - [`verify`]: whether a request to us is proven, and the most helpful reason when it is not.
+//! - [`diagnose`]: why a request is not proven, found by trying what would prove it.
 //! - `python`: the form that Monte Carlo signs in place of the body.
 //! - `seal`: what is stored in place of a credential, so that it can be verified again and not be read.
 //!
@@ -19,6 +20,7 @@
 
 use std::borrow::Cow;
 
+mod doctor;
 mod hmac;
 mod python;
 mod seal;
@@ -27,6 +29,7 @@ mod sign;
 mod tests;
 mod verify;
 
+pub use doctor::{Finding, diagnose};
 pub use hmac::KeyError;
 pub(crate) use python::settled;
 pub use seal::Sealer;
@@ -203,6 +206,8 @@ pub enum KeyForm {
     Text,
     /// `whsec_` and base64 of the key.
     Whsec,
+    /// Base64 of the key, of any length.
+    Base64,
 }
 
 /// What is hashed.

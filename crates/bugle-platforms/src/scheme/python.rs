@@ -20,10 +20,6 @@ mod newcomers;
 #[cfg(test)]
 mod tests;
 
-/// Digits of the longest integer that Python reads from text and writes as text.
-/// <https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation>
-const INTEGER_DIGITS_MAX: usize = 4300;
-
 /// Largest body for which older versions of Unicode are tried. Those that really need it have a few kilobytes; without a
 /// bound, a forged call could have megabytes hashed once for each version.
 const RETRIED_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -68,9 +64,6 @@ pub(super) enum NoForm {
     /// A name or a text of the outermost object holds a lone surrogate, which is no UTF-8.
     #[error("a name or a text of the outermost object holds half of a surrogate pair: send whole characters")]
     LoneSurrogate,
-    /// Python refuses to read it.
-    #[error("an integer has more than {INTEGER_DIGITS_MAX} digits: shorten it")]
-    IntegerTooLong,
 }
 
 /// The forms that Python may have written for `body`, that of the newest version first. The others differ from it and
@@ -148,49 +141,44 @@ impl Writer {
         match value {
             Value::String(text) => self.quoted(text),
             Value::IllFormed(_) => return Err(NoForm::LoneSurrogate),
-            _ => self.nested(value)?,
+            _ => self.nested(value),
         }
         Ok(())
     }
 
     /// `repr`.
-    fn nested(&mut self, value: &Value) -> Result<(), NoForm> {
+    fn nested(&mut self, value: &Value) {
         match value {
             Value::Null => self.quoted("None"),
             Value::Bool(value) => self.quoted(if *value { "True" } else { "False" }),
-            Value::Number(text) => self.quoted(&number(text)?),
+            Value::Number(text) => self.quoted(&number(text)),
             Value::String(text) => self.text(text, &[]),
             Value::IllFormed(text) => self.text(&text.lossy, &text.surrogates),
             Value::Array(items) => {
                 self.quoted("[");
                 for (position, item) in items.iter().enumerate() {
                     self.quoted(if position > 0 { ", " } else { "" });
-                    self.nested(item)?;
+                    self.nested(item);
                 }
                 self.quoted("]");
             }
-            Value::Object(members) => self.members(members.iter().map(|member| (member, &[][..])))?,
+            Value::Object(members) => self.members(members.iter().map(|member| (member, &[][..]))),
             Value::IllNamed(object) => {
                 let IllNamed { members, surrogates } = &**object;
-                self.members(members.iter().zip(surrogates.iter().map(AsRef::as_ref)))?;
+                self.members(members.iter().zip(surrogates.iter().map(AsRef::as_ref)));
             }
         }
-        Ok(())
     }
 
-    fn members<'a>(
-        &mut self,
-        members: impl Iterator<Item = (&'a json::Member, &'a [(usize, u16)])>,
-    ) -> Result<(), NoForm> {
+    fn members<'a>(&mut self, members: impl Iterator<Item = (&'a json::Member, &'a [(usize, u16)])>) {
         self.quoted("{");
         for (position, ((name, value), surrogates)) in members.enumerate() {
             self.quoted(if position > 0 { ", " } else { "" });
             self.text(name, surrogates);
             self.quoted(": ");
-            self.nested(value)?;
+            self.nested(value);
         }
         self.quoted("}");
-        Ok(())
     }
 
     /// A string literal. At each of the places in `surrogates` stands that lone surrogate.
@@ -284,17 +272,16 @@ fn is_settled(character: char) -> bool {
 }
 
 /// A number as Python writes it. JSON's integers stay as they are, but for `-0`; all else is a double.
-fn number(text: &str) -> Result<Cow<'_, str>, NoForm> {
+fn number(text: &str) -> Cow<'_, str> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Rust reads a double as Python does: correctly rounded, what is too great as infinite.
-        return Ok(text.parse().map_or(Cow::Borrowed(text), |value| Cow::Owned(float(value))));
+    if digits == "0" {
+        return Cow::Borrowed("0");
     }
-    match digits {
-        "0" => Ok(Cow::Borrowed("0")),
-        _ if digits.len() > INTEGER_DIGITS_MAX => Err(NoForm::IntegerTooLong),
-        _ => Ok(Cow::Borrowed(text)),
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Cow::Borrowed(text);
     }
+    // Rust reads a double as Python does: correctly rounded, what is too great as infinite.
+    text.parse().map_or(Cow::Borrowed(text), |value| Cow::Owned(float(value)))
 }
 
 /// A double as Python's `repr` writes it. The shortest digits that read back as the same are `zmij`'s, which on a tie

@@ -145,6 +145,9 @@ fn nothing_arrived(schemes: &[Scheme]) -> Failure {
     Failure::new(Reason::CredentialMissing, advice)
 }
 
+/// A secret's id, and the key that it stands for.
+type Key<'a> = (SecretId, Cow<'a, [u8]>);
+
 struct Attempt<'a> {
     secrets: &'a [&'a Secret],
     inbound: &'a Inbound<'a>,
@@ -201,7 +204,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The keys of the secrets that are active and fit; at least one.
-    fn keys(&self, hmac: &Hmac) -> Result<Vec<(SecretId, Cow<'a, [u8]>)>, Failure> {
+    fn keys(&self, hmac: &Hmac) -> Result<Vec<Key<'a>>, Failure> {
         let mut unusable = None;
         let mut keys = Vec::new();
         for secret in self.active() {
