@@ -138,7 +138,7 @@ impl Context<'_> {
         let facts = signal.source.clone();
         let status = signal.status;
         let before = situation.alerts.remove(&key);
-        let severity_before = before.as_ref().map(|alert| alert.severity);
+        let known = before.as_ref().map(Known::of);
         let incident_before = before.as_ref().and_then(|alert| alert.incident_id);
         let (mut alert, meaning) = fold(
             before,
@@ -152,7 +152,7 @@ impl Context<'_> {
             Meaning::Opened => self.open(&mut alert, incident_before, group, status, situation),
             Meaning::OpenedLate => self.open_late(&mut alert, group, situation),
             Meaning::Repeated | Meaning::Stale | Meaning::ResolvedUnknown => {}
-            _ => self.change(&alert, meaning, severity_before.unwrap_or(alert.severity), situation),
+            _ => self.change(&alert, meaning, known.unwrap_or_else(|| Known::of(&alert)), situation),
         }
         if !matches!(meaning, Meaning::Stale | Meaning::ResolvedUnknown) {
             self.apply_facts(&alert, facts, situation);
@@ -191,7 +191,7 @@ impl Context<'_> {
             }
         }
         if status == SignalStatus::Acknowledged {
-            self.act_on(alert, Action::Acknowledge, situation);
+            self.act_on(alert, taken_up(alert), situation);
         }
     }
 
@@ -270,27 +270,27 @@ impl Context<'_> {
     }
 
     /// The alert's cycle goes on, or ends.
-    fn change(&self, alert: &Alert, meaning: Meaning, severity_before: Severity, situation: &mut Situation) {
+    fn change(&self, alert: &Alert, meaning: Meaning, before: Known, situation: &mut Situation) {
         let Some(draft) = alert.incident_id.and_then(|id| situation.incidents.get_mut(&id)) else { return };
         match meaning {
-            Meaning::Acknowledged => self.act(draft, Action::Acknowledge, Some(alert)),
+            Meaning::Acknowledged => self.act(draft, taken_up(alert), Some(alert)),
             Meaning::Unacknowledged => {
                 let by_source = matches!(draft.incident.acknowledged_by, Some(Actor::Source { .. }));
                 if by_source && draft.incident.status == IncidentStatus::Acknowledged {
                     self.act(draft, Action::SetStatus(IncidentStatus::Open), Some(alert));
                 }
             }
-            Meaning::Resolved => self.count_out(draft, alert, severity_before),
+            Meaning::Resolved => self.count_out(draft, alert, before.severity),
             _ => {}
         }
         if meaning != Meaning::Resolved {
-            self.refresh(draft, alert, severity_before);
+            self.refresh(draft, alert, before);
         }
     }
 
-    fn refresh(&self, draft: &mut Draft, alert: &Alert, severity_before: Severity) {
+    fn refresh(&self, draft: &mut Draft, alert: &Alert, before: Known) {
         let (severity, title) = (draft.incident.severity, draft.incident.title.clone());
-        draft.recount(severity_before, alert.severity);
+        draft.recount(before.severity, alert.severity);
         if draft.incident.alerts.total == 1 {
             if !alert.signal.title.is_empty() {
                 draft.incident.title.clone_from(&alert.signal.title);
@@ -300,6 +300,8 @@ impl Context<'_> {
         let changes = [
             field("severity", &severity, &draft.incident.severity),
             field("title", &title, &draft.incident.title),
+            field("correlations", &before.correlations, &alert.signal.correlations.len()),
+            field("related", &before.related, &alert.signal.related.len()),
         ];
         if changes.iter().any(Option::is_some) {
             self.update(draft, changes, alert);
@@ -321,13 +323,14 @@ impl Context<'_> {
         }
     }
 
+    /// With the resolution that somebody chose at the source, where it tells one.
     fn resolve_by_source(&self, draft: &mut Draft, alert: &Alert) {
         if !draft.incident.is_resolved() {
-            self.act(
-                draft,
-                Action::Resolve { resolution: IncidentStatus::Fixed, comment: None },
-                Some(alert),
-            );
+            let resolution = match alert.signal.source.feedback {
+                Patch::Set(status) if status.is_resolved() => status,
+                _ => IncidentStatus::Fixed,
+            };
+            self.act(draft, Action::Resolve { resolution, comment: None }, Some(alert));
         }
     }
 
@@ -387,6 +390,31 @@ impl Context<'_> {
         if let Ok(Some(change)) = lifecycle::apply(&mut draft.incident, action, &actor, now) {
             draft.push(self.ids, change, actor, now, alert);
         }
+    }
+}
+
+/// Somebody at the source has it: with the status that they set there, where it tells one.
+fn taken_up(alert: &Alert) -> Action {
+    match alert.signal.source.feedback {
+        Patch::Set(IncidentStatus::WorkInProgress) => Action::SetStatus(IncidentStatus::WorkInProgress),
+        _ => Action::Acknowledge,
+    }
+}
+
+/// What was known of an alert before a signal, as far as its incident's timeline tells of changes to it.
+#[derive(Clone, Copy)]
+struct Known {
+    severity: Severity,
+    /// How many.
+    correlations: usize,
+    /// How many.
+    related: usize,
+}
+
+impl Known {
+    fn of(alert: &Alert) -> Self {
+        let Signal { correlations, related, .. } = &alert.signal;
+        Self { severity: alert.severity, correlations: correlations.len(), related: related.len() }
     }
 }
 

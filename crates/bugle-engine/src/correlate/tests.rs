@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bugle_model::{Event, receipt::RequestHead};
+use bugle_model::{Event, incident::DeclaredSeverity, receipt::RequestHead};
 
 use super::*;
 
@@ -201,6 +201,60 @@ fn the_sources_own_acknowledgement_and_facts_are_taken_over() {
     assert_eq!(world.only().status, IncidentStatus::Open);
 }
 
+/// What a source that tells its own status says.
+fn told(status: Option<IncidentStatus>) -> Signal {
+    let mut signal = signal(
+        "a",
+        match status {
+            None => SignalStatus::Firing,
+            Some(status) if status.is_resolved() => SignalStatus::Resolved,
+            Some(_) => SignalStatus::Acknowledged,
+        },
+    );
+    signal.source.feedback = status.map_or(Patch::Cleared, Patch::Set);
+    signal
+}
+
+#[test]
+fn the_status_told_at_the_source_is_taken_over_by_one_event_each() {
+    use IncidentStatus as S;
+    let mut world = world(serde_json::json!({}));
+    for (status, events) in [
+        (None, &["created"][..]),
+        (Some(S::Acknowledged), &["acknowledged"]),
+        (Some(S::WorkInProgress), &["status_changed"]),
+        (Some(S::WorkInProgress), &[]),
+        (None, &["status_changed"]),
+        (Some(S::WorkInProgress), &["status_changed"]),
+        (Some(S::Acknowledged), &["acknowledged"]),
+        (Some(S::Expected), &["resolved"]),
+        (Some(S::Expected), &[]),
+        (Some(S::FalsePositive), &["status_changed"]),
+        (None, &["reopened"]),
+        (Some(S::NoActionNeeded), &["resolved"]),
+    ] {
+        assert_eq!(world.call(vec![told(status)]), events, "{status:?}");
+        assert_eq!(world.only().status, status.unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_severity_declared_at_the_source_acknowledges_only_when_the_source_says_so() {
+    let mut world = world(serde_json::json!({}));
+    world.call(vec![told(None)]);
+    let mut marked = signal("a", SignalStatus::Updated);
+    marked.source.declared_severity = Patch::Set(DeclaredSeverity::Sev2);
+    assert_eq!(world.call(vec![marked]), ["severity_declared"]);
+    assert_eq!(world.only().status, IncidentStatus::Open);
+    let mut marked = told(Some(IncidentStatus::Acknowledged));
+    marked.source.declared_severity = Patch::Set(DeclaredSeverity::Sev1);
+    assert_eq!(world.call(vec![marked]), ["acknowledged", "severity_declared"]);
+    let mut unmarked = signal("a", SignalStatus::Updated);
+    unmarked.source.declared_severity = Patch::Cleared;
+    assert_eq!(world.call(vec![unmarked]), ["severity_cleared"]);
+    assert_eq!(world.only().status, IncidentStatus::Acknowledged);
+}
+
 #[test]
 fn a_resolved_incident_does_not_swallow_a_new_alert_of_its_group() {
     let mut world = world(serde_json::json!({"reopen_window_seconds": 0}));
@@ -226,4 +280,58 @@ fn severity_follows_the_worst_alert_that_is_not_over() {
 fn nothing_understood_is_ignored_and_says_why() {
     let mut world = world(serde_json::json!({}));
     assert_eq!(world.call(Vec::new()), Vec::<String>::new());
+}
+
+/// What Anomify's three posts say of one anomaly: `[initial, correlated, final]`.
+fn anomify_posts() -> [Vec<Signal>; 3] {
+    let source = bugle_platforms::table::source("anomify").unwrap();
+    let found = r#""cross correlations":{"dock-1.load":{"coefficient":0.97,"shifted":0,"shifted_coefficient":0.97}},"possible related anomalies":{"611":{"metric":"dock-1.load","timestamp":840}},"#;
+    let end = r#""end_timestamp":960,"#;
+    [String::new(), found.to_owned(), format!("{found}{end}")].map(|said| {
+        let body = format!(
+            r#"{{"data":{{"anomaly":{{"anomalyScore":0.8,{said}"id":"612","metric":"dock-1.disk.busy","timestamp":900,"value":93.1}}}},"status":{{}}}}"#
+        );
+        let inbound = bugle_platforms::Inbound { query: "", headers: &[], body: body.as_bytes() };
+        source.decode(&inbound, &serde_json::Map::new()).unwrap().signals
+    })
+}
+
+#[test]
+fn an_anomaly_is_one_incident_in_every_order_of_its_posts() {
+    let posts = anomify_posts();
+    for (order, expected) in [
+        (&[0, 1, 2][..], &["created", "updated", "resolved"][..]),
+        (&[0, 0, 1, 1, 2, 2], &["created", "updated", "resolved"]),
+        (&[1, 0, 2], &["created", "resolved"]),
+        (&[0, 2, 1], &["created", "resolved"]),
+        (&[1, 2, 0], &["created", "resolved"]),
+        (&[2, 0, 1], &["created", "resolved"]),
+        (&[2, 1, 0], &["created", "resolved"]),
+        (&[1, 2], &["created", "resolved"]),
+        (&[0, 2], &["created", "resolved"]),
+        (&[2], &["created", "resolved"]),
+    ] {
+        let mut world = world(serde_json::json!({}));
+        let told: Vec<String> = order.iter().flat_map(|post| world.call(posts[*post].clone())).collect();
+        assert_eq!(told, expected, "{order:?}");
+        let incident = world.only();
+        assert_eq!((incident.status, incident.severity), (IncidentStatus::Fixed, Severity::High));
+        assert_eq!((incident.alerts.total, incident.alerts.firing()), (1, 0), "{order:?}");
+        assert_eq!(incident.started_at, Timestamp::from_seconds(900));
+        let alert = world.events.last().and_then(|event| event.alert.as_deref()).unwrap();
+        let found = (alert.signal.correlations.len(), alert.signal.related.len());
+        assert_eq!(found, (1, 1), "{order:?}: the end tells what was found");
+    }
+}
+
+#[test]
+fn what_an_analysis_finds_is_an_update_that_says_so() {
+    let mut world = world(serde_json::json!({}));
+    let [initial, correlated, _] = anomify_posts();
+    world.call(initial);
+    world.call(correlated);
+    let event = world.events.last().unwrap();
+    let fields: Vec<&str> = event.changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!((event.kind, fields), (EventKind::Updated, vec!["correlations", "related"]));
+    assert_eq!((&event.changes[0].from, &event.changes[0].to), (&0.into(), &1.into()));
 }
