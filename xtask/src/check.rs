@@ -171,7 +171,9 @@ fn counted(command: &mut Command, nextest: bool) -> Result<Count> {
 }
 
 fn unused_snapshots(references: &PathBuf) -> Result<()> {
-    let problems = tidy::unreferenced_snapshots(&std::fs::read_to_string(references)?)?;
+    let read = std::fs::read_to_string(references)?;
+    ensure!(!read.is_empty(), "no test read a snapshot: the tests did not run");
+    let problems = tidy::unreferenced_snapshots(&read)?;
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(())
 }
