@@ -13,7 +13,7 @@ mod placeholder;
 mod standard_webhooks;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod vendor;
 
 pub use standard_webhooks::StandardWebhooks;

@@ -28,11 +28,13 @@ pub use source::{DecodeError, Decoded, Inbound, Source};
 // The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, the source in it, and the dialect where it goes both
 // ways.
 table::platforms! {
+    anomify => Anomify + AnomifyDialect,
     custom => Custom,
     datadog => Datadog,
     elasticsearch => Elasticsearch,
     grafana => Grafana,
     newrelic => NewRelic,
+    overwatch => Overwatch + OverwatchDialect,
     pagerduty => PagerDuty,
     prometheus => Prometheus,
     signoz => SigNoz,

@@ -143,7 +143,7 @@ fn every_text(
     Ok(())
 }
 
-fn uses_secret(wishes: &Wishes<'_>) -> bool {
+pub(super) fn uses_secret(wishes: &Wishes<'_>) -> bool {
     headers::use_secret(wishes.headers) || wishes.template.is_some_and(holds_secret)
 }
 

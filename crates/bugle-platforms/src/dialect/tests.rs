@@ -91,7 +91,7 @@ fn incident() -> Incident {
     }
 }
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         id: EventId::from_i64(43),
         incident_id: IncidentId::from_i64(42),

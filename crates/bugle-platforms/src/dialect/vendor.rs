@@ -1,6 +1,8 @@
 //! What dialects that write a vendor's own document share: no template, and the headers that a destination asks for beside
 //! the vendor's own. What the document says is each platform's room's business.
 
+use bugle_model::Incident;
+
 use super::{
     Dialect, Notice, Outbound, RenderError, Wishes, headers, placeholder::Scope,
     standard_webhooks::SECRET_NEEDED,
@@ -30,4 +32,17 @@ pub(crate) fn request(
     wishes: &Wishes<'_>,
 ) -> Result<Outbound, RenderError> {
     headers::request(body, wishes.headers, &Scope::new(notice, wishes.secret, false)?)
+}
+
+/// What the source calls the incident's group (of a platform without groups: the alert), when it came from `platform`, so
+/// that it keeps its name on the way back. The same for all of an incident's events, those of people included.
+pub(crate) fn own_key<'a>(incident: &'a Incident, platform: &str) -> Option<&'a str> {
+    let (integration, key) = incident.grouping_key.split_once(':')?;
+    let is_own = incident.platform == platform && integration == incident.integration_id.to_string();
+    (is_own && !key.is_empty()).then_some(key)
+}
+
+/// Whether the secret stands in the request already, because a placeholder asks for it.
+pub(crate) fn uses_secret(wishes: &Wishes<'_>) -> bool {
+    super::template::uses_secret(wishes)
 }
