@@ -71,6 +71,29 @@ async fn nothing_secret_is_shown() {
 }
 
 #[tokio::test]
+async fn a_dialect_brings_its_usual_retry_and_circuit_unless_told_otherwise() {
+    let bugle = TestBugle::start().await;
+    let url = "https://overwatch.example.com/hook";
+    let retry = |made: &Value| {
+        let retry = &made["retry"];
+        json!([retry["max_attempts"], retry["initial_delay_ms"], retry["factor"], retry["jitter"]])
+    };
+    let circuit = |made: &Value| json!([made["circuit"]["failure_threshold"], made["circuit"]["on_open"]]);
+    let (usual, preset) = (json!([32, 5_000, 2.0, 0.2]), json!([3, 1_000, 2.0, 0.0]));
+    let (pauses, disables) = (json!([10, "pause"]), json!([10, "disable"]));
+    for (body, expected) in [
+        (json!({"url": url, "dialect": "overwatch"}), (&preset, &disables)),
+        (json!({"dialect": "overwatch", "webhook_config": {"url": url}}), (&preset, &disables)),
+        (json!({"url": url, "dialect": "overwatch", "circuit": {}}), (&preset, &pauses)),
+        (json!({"url": url, "dialect": "overwatch", "retry": {}}), (&usual, &disables)),
+        (json!({"url": url}), (&usual, &pauses)),
+    ] {
+        let made = bugle.post("/api/v1/destinations", body.clone()).await;
+        assert_eq!((&retry(&made), &circuit(&made)), expected, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_with_its_field() {
     let bugle = TestBugle::start().await;
     for (body, field) in [
