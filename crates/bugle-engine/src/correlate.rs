@@ -140,6 +140,7 @@ impl Context<'_> {
         let before = situation.alerts.remove(&key);
         let known = before.as_ref().map(Known::of);
         let incident_before = before.as_ref().and_then(|alert| alert.incident_id);
+        let told_before = before.as_ref().map(|alert| alert.signal.source.clone()).unwrap_or_default();
         let (mut alert, meaning) = fold(
             before,
             signal,
@@ -154,8 +155,10 @@ impl Context<'_> {
             Meaning::Repeated | Meaning::Stale | Meaning::ResolvedUnknown => {}
             _ => self.change(&alert, meaning, known.unwrap_or_else(|| Known::of(&alert)), situation),
         }
-        if !matches!(meaning, Meaning::Stale | Meaning::ResolvedUnknown) {
-            self.apply_facts(&alert, facts, situation);
+        match meaning {
+            Meaning::Stale | Meaning::ResolvedUnknown => {}
+            Meaning::Opened | Meaning::OpenedLate => self.apply_facts(&alert, facts, situation),
+            _ => self.apply_facts(&alert, facts.since(&told_before), situation),
         }
         let outcome = SignalOutcome {
             alert_id: alert.id,

@@ -123,8 +123,8 @@ fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Aler
         return if resolving {
             fold_resolved_again(alert, signal, stale)
         } else if signal.status == SignalStatus::Updated && !stale && alert.incident_id.is_some() {
-            // What people write at the source after the end still counts; the alert stays as it is.
-            (alert, Meaning::Repeated)
+            // What people do at the source after the end still counts; the alert stays as it is.
+            (heard(alert, signal), Meaning::Repeated)
         } else if stale
             || (!seen_later && is_before(signal.started_at, alert.signal.ended_at))
             || signal.status == SignalStatus::Updated
@@ -153,7 +153,13 @@ fn fold_resolved_again(mut alert: Alert, signal: Signal, stale: bool) -> (Alert,
         alert.signal = signal.over(alert.signal);
         return (alert, Meaning::ResolvedUnknown);
     }
-    (alert, if stale { Meaning::Stale } else { Meaning::Repeated })
+    if stale { (alert, Meaning::Stale) } else { (heard(alert, signal), Meaning::Repeated) }
+}
+
+/// The same alert, with what people did at its source remembered.
+fn heard(mut alert: Alert, signal: Signal) -> Alert {
+    alert.signal.source = signal.source.over(std::mem::take(&mut alert.signal.source));
+    alert
 }
 
 /// The beginning, or the middle, of a cycle that is known to be over.

@@ -104,6 +104,18 @@ impl<T> Patch<T> {
     pub fn is_unchanged(&self) -> bool {
         matches!(self, Self::Unchanged)
     }
+
+    /// This where it is mentioned, else the earlier one.
+    fn or(self, earlier: Self) -> Self {
+        if self.is_unchanged() { earlier } else { self }
+    }
+}
+
+impl<T: PartialEq> Patch<T> {
+    /// This where it is mentioned and was not said already.
+    fn since(self, earlier: &Self) -> Self {
+        if self == *earlier { Self::Unchanged } else { self }
+    }
 }
 
 /// What the alert is about, where the source knows (a table, a host, a monitor).
@@ -199,6 +211,33 @@ pub struct SourceFacts {
     /// Something a person wrote at the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+}
+
+impl SourceFacts {
+    /// These laid over earlier ones: what they do not mention stays as it was said before. A comment is said once.
+    #[must_use]
+    pub fn over(self, earlier: Self) -> Self {
+        Self {
+            owner: self.owner.or(earlier.owner),
+            tickets: if self.tickets.is_empty() { earlier.tickets } else { self.tickets },
+            feedback: self.feedback.or(earlier.feedback),
+            declared_severity: self.declared_severity.or(earlier.declared_severity),
+            comment: self.comment,
+        }
+    }
+
+    /// What of these is news after `earlier`. Some sources repeat all they know in every call; what a person has decided
+    /// here since must not be undone by that.
+    #[must_use]
+    pub fn since(self, earlier: &Self) -> Self {
+        Self {
+            owner: self.owner.since(&earlier.owner),
+            tickets: self.tickets,
+            feedback: self.feedback.since(&earlier.feedback),
+            declared_severity: self.declared_severity.since(&earlier.declared_severity),
+            comment: self.comment,
+        }
+    }
 }
 
 /// What one receipt says about one alert.
@@ -323,7 +362,7 @@ impl Signal {
             correlations: if self.correlations.is_empty() { earlier.correlations } else { self.correlations },
             related: if self.related.is_empty() { earlier.related } else { self.related },
             grouping_key: self.grouping_key.or(earlier.grouping_key),
-            source: self.source,
+            source: self.source.over(earlier.source),
             partial: false,
             raw: self.raw.or(earlier.raw),
         }

@@ -33,6 +33,7 @@ table::platforms! {
     datadog => Datadog,
     elasticsearch => Elasticsearch,
     grafana => Grafana,
+    montecarlo => MonteCarlo + MonteCarloDialect,
     newrelic => NewRelic,
     overwatch => Overwatch + OverwatchDialect,
     pagerduty => PagerDuty,

@@ -256,6 +256,35 @@ fn a_severity_declared_at_the_source_acknowledges_only_when_the_source_says_so()
 }
 
 #[test]
+fn what_the_source_only_repeats_does_not_undo_what_was_decided_here() {
+    let all_said = |owner: Patch<String>| {
+        let mut signal = told(None);
+        signal.source.declared_severity = Patch::Cleared;
+        signal.source.owner = owner;
+        signal
+    };
+    let mut world = world(serde_json::json!({}));
+    world.call(vec![all_said(Patch::Unchanged)]);
+    let decided = Incident {
+        status: IncidentStatus::Acknowledged,
+        declared_severity: Some(DeclaredSeverity::Sev1),
+        ..world.only().clone()
+    };
+    world.incidents = vec![decided];
+    assert_eq!(world.call(vec![all_said(Patch::Set("ana@example.com".into()))]), ["owner_changed"]);
+    assert_eq!(world.call(vec![all_said(Patch::Unchanged)]), Vec::<String>::new());
+    assert_eq!(world.only().status, IncidentStatus::Acknowledged);
+    assert_eq!(world.only().declared_severity, Some(DeclaredSeverity::Sev1));
+    world.call(vec![told(Some(IncidentStatus::Fixed))]);
+    assert_eq!(world.call(vec![told(Some(IncidentStatus::Expected))]), ["status_changed"]);
+    assert_eq!(world.call(vec![told(Some(IncidentStatus::Fixed))]), ["status_changed"]);
+    let mut owned = signal("a", SignalStatus::Updated);
+    owned.source.owner = Patch::Cleared;
+    assert_eq!(world.call(vec![owned.clone()]), ["owner_changed"]);
+    assert_eq!(world.call(vec![owned]), Vec::<String>::new());
+}
+
+#[test]
 fn a_resolved_incident_does_not_swallow_a_new_alert_of_its_group() {
     let mut world = world(serde_json::json!({"reopen_window_seconds": 0}));
     world.call(vec![grouped(firing("a"))]);
