@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use bugle_model::{Actor, ApiKey, Scope};
+use bugle_model::{Actor, ApiKey, ApiKeyId, Scope};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use crate::{app::App, error::ApiError, input::Query, routes::Param};
@@ -112,6 +112,10 @@ fn bearer(value: &str) -> Option<&str> {
 pub(crate) struct Caller(Arc<ApiKey>);
 
 impl Caller {
+    pub(crate) fn key_id(&self) -> ApiKeyId {
+        self.0.id
+    }
+
     /// As it stands on timelines.
     pub(crate) fn actor(&self) -> Actor {
         Actor::ApiKey { id: self.0.id, name: self.0.name.clone() }

@@ -27,6 +27,9 @@ pub struct WebSettings {
     pub append_time_max: Duration,
     /// Connections open at once; the next ones wait in the kernel's queue.
     pub connections_max: usize,
+    /// How often a stream shows that it is alive, and whether its key still is: within what proxies take for a dead
+    /// connection.
+    pub stream_heartbeat: Duration,
     /// How long answers under way may take once the server is told to stop.
     pub shutdown_time_max: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for WebSettings {
             head_time_max: Duration::from_mins(1),
             append_time_max: Duration::from_secs(10),
             connections_max: 8_192,
+            stream_heartbeat: Duration::from_secs(15),
             shutdown_time_max: Duration::from_secs(15),
         }
     }

@@ -72,7 +72,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_query = route.query.unwrap_or_default().iter().map(|param| {
         json!({"name": param.name, "in": "query", "required": false, "description": param.doc, "schema": text()})
     });
-    in_path.chain(in_query).collect()
+    let last_event_id = route.is_stream.then(|| {
+        json!({"name": "Last-Event-ID", "in": "header", "required": false, "schema": text(),
+               "description": "The last `id` that was received: what came after it follows. Begins now without it."})
+    });
+    in_path.chain(in_query).chain(last_event_id).collect()
 }
 
 fn text() -> Value {
@@ -83,7 +87,8 @@ fn responses(route: &Route) -> Value {
     let (status, schema) = route.answer;
     let mut success = json!({"description": "Done."});
     if let (Some(success), Some(schema)) = (success.as_object_mut(), schema) {
-        success.insert("content".into(), json_content(schema));
+        let media = if route.is_stream { "text/event-stream" } else { "application/json" };
+        success.insert("content".into(), content(media, schema));
     }
     let failure =
         json!({"description": "It was refused; the error says why.", "content": json_content("Error")});
@@ -91,7 +96,11 @@ fn responses(route: &Route) -> Value {
 }
 
 fn json_content(schema: &str) -> Value {
-    json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}})
+    content("application/json", schema)
+}
+
+fn content(media: &str, schema: &str) -> Value {
+    json!({media: {"schema": {"$ref": format!("#/components/schemas/{schema}")}}})
 }
 
 /// The written schemas, and those that follow from the model's own lists.

@@ -13,6 +13,7 @@ mod openapi;
 mod readyz;
 mod receipts;
 mod root;
+mod stream;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub(crate) struct Route {
     pub(crate) body: Option<&'static str>,
     /// The status and the schema of its answer; no schema where it is not JSON or empty.
     pub(crate) answer: (u16, Option<&'static str>),
+    /// Whether it answers with a stream of what the schema describes.
+    pub(crate) is_stream: bool,
     handler: MethodRouter<App>,
 }
 
@@ -86,6 +89,7 @@ impl Route {
             query: Some(&[]),
             body: None,
             answer: (200, None),
+            is_stream: false,
             handler: on(method, handler),
         }
     }
@@ -111,6 +115,13 @@ impl Route {
     /// The status and the schema of its answer.
     const fn answers(mut self, status: u16, schema: &'static str) -> Self {
         self.answer = (status, Some(schema));
+        self
+    }
+
+    /// It answers with server-sent events whose data has this schema.
+    const fn streams(mut self, schema: &'static str) -> Self {
+        self.answer = (200, Some(schema));
+        self.is_stream = true;
         self
     }
 
@@ -146,6 +157,7 @@ pub(crate) fn table() -> Vec<Route> {
         receipts::routes(),
         deliveries::routes(),
         api_keys::routes(),
+        stream::routes(),
     ];
     rooms.into_iter().flatten().collect()
 }

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{WebSettings, client_ip::Peer};
@@ -31,6 +31,17 @@ const PING_TIME_MAX: Duration = Duration::from_secs(20);
 /// Wait after an accept that failed for want of file descriptors, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Tells an answer that would go on for ever that the server stops. Part of every request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// Resolves once the server has begun to stop.
+    pub(crate) async fn begun(&self) {
+        self.0.cancelled().await;
+    }
+}
+
 /// Serves `router` on `listener` until `shutdown` ends; then takes no more connections, lets answers under way finish
 /// within [`WebSettings::shutdown_time_max`], and returns. Speaks HTTP/1.1, and HTTP/2 to who begins with it.
 pub async fn serve(
@@ -43,6 +54,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(settings.connections_max));
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(connection_builder(&settings));
+    let stopping = Stopping::default();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -60,8 +72,8 @@ pub async fn serve(
         };
         let io = TokioIo::new(BoundedStream::new(stream, settings.head_time_max));
         let service = hyper::service::service_fn({
-            let router = router.clone();
-            move |request| answer(router.clone(), peer, request)
+            let (router, stopping) = (router.clone(), stopping.clone());
+            move |request| answer(router.clone(), peer, stopping.clone(), request)
         });
         let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
         connections.spawn(async move {
@@ -73,6 +85,7 @@ pub async fn serve(
         });
     }
     drop(listener);
+    stopping.0.cancel();
     finish(graceful, connections, settings.shutdown_time_max).await;
     Ok(())
 }
@@ -91,10 +104,12 @@ async fn accept(
 async fn answer(
     router: Router,
     peer: Peer,
+    stopping: Stopping,
     request: Request<Incoming>,
 ) -> Result<axum::response::Response, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(stopping);
     router.oneshot(request).await
 }
 

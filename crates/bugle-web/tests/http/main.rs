@@ -24,4 +24,5 @@ mod receipts;
 mod receiver;
 mod schema;
 mod server;
+mod stream;
 mod webhooks;

@@ -25,6 +25,8 @@ use crate::{
     input,
 };
 
+pub(super) use timeline::view as event_view;
+
 pub(super) fn routes() -> Vec<Route> {
     [
         all::routes(),

@@ -39,7 +39,7 @@ async fn list(
 }
 
 /// An event without its snapshots, which would repeat the whole incident on every line.
-fn view(event: &Event) -> Value {
+pub(in crate::routes) fn view(event: &Event) -> Value {
     json!({
         "id": event.id,
         "incident_id": event.incident_id,
