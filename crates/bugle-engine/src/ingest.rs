@@ -48,7 +48,7 @@ pub struct Admission {
 
 impl std::fmt::Debug for Admission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Admission").field("integration", &self.integration.id).finish()
+        f.debug_struct("Admission").field("integration", &self.integration.id).finish_non_exhaustive()
     }
 }
 

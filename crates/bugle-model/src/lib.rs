@@ -3,7 +3,7 @@
 //! Layout, in the order an alert meets them:
 //! - [`integration`]: a configured inbound source.
 //! - [`receipt`]: one inbound request as it came, and the verdict on who sent it.
-//! - [`signal`]: what a receipt says about one alert.
+//! - [`signal`], [`severity`]: what a receipt says about one alert.
 //! - [`alert`]: the state of one problem at its source, and how a signal changes it ([`alert::fold`]).
 //! - [`incident`]: alerts handled together; [`lifecycle`] holds every transition in one table.
 //! - [`event`]: an immutable fact on an incident's timeline.
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod page;
 pub mod receipt;
 pub mod secret;
+pub mod severity;
 pub mod signal;
 pub mod time;
 

@@ -11,7 +11,7 @@ use super::{ConfigError, integrations::checked_name, secrets::random_bytes};
 use crate::Engine;
 
 /// How often the use of a key is written down.
-const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
 
 /// What an API key is made from.
 #[derive(Debug, Clone, Deserialize)]

@@ -5,24 +5,21 @@
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
-use bugle_model::{
-    Attempt, Circuit, Delivery, Destination, DestinationId, Timestamp, Verdict, delivery::Reason,
-    destination::CircuitPhase,
-};
-use bugle_store::{Due, Next, StoreError};
+use bugle_model::{Circuit, Delivery, Destination, DestinationId, Timestamp, destination::CircuitPhase};
+use bugle_store::{Due, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::{
-    task::{Id as TaskId, JoinError, JoinSet},
+    task::{Id as TaskId, JoinSet},
     time::Instant,
 };
+
+mod outcome;
 
 use super::{
     SAFETY_POLL, Shared,
     attempt::{self, Outcome},
-    circuit::{self, Opened, Permit},
+    circuit::{self, Permit},
     handle::LaneHandle,
-    retry,
-    settler::{Record, Settled},
     waiting::Waiting,
 };
 
@@ -284,114 +281,10 @@ impl Lane {
         self.give_back_when_waiting().await;
     }
 
-    async fn on_ended(&mut self, ended: Result<(TaskId, Outcome), JoinError>) {
-        let task = match &ended {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let Some(UnderWay { delivery, destination, .. }) = self.under_way.remove(&task) else { return };
-        let outcome = match ended {
-            Ok((_, outcome)) => outcome,
-            Err(error) => {
-                tracing::error!(delivery_id = %delivery.id, %error, "an attempt ended in a panic");
-                attempt::crashed(&destination, delivery.attempts.saturating_add(1), self.shared.clock.now())
-            }
-        };
-        match outcome {
-            Outcome::Skipped(reason) => self.record(delivery, None, Next::Skipped { reason }).await,
-            Outcome::Tried(attempt) => self.on_tried(delivery, &destination, *attempt).await,
-        }
-    }
-
-    async fn on_tried(&mut self, delivery: Delivery, destination: &Destination, attempt: Attempt) {
-        let now = self.shared.clock.now();
-        let seconds = Duration::from_micros(attempt.duration_us).as_secs_f64();
-        self.shared.observer.attempt(destination, &attempt.verdict, seconds);
-        let number = delivery.attempts.saturating_sub(delivery.attempts_forgiven).saturating_add(1);
-        let random = if attempt.verdict == Verdict::Delivered { 0.0 } else { random() };
-        let next = retry::decide(&destination.retry, number, &attempt.verdict, now, random);
-        // What an earlier configuration led to is no reason to disable the present one.
-        let is_current = self.handle.destination().updated_at == destination.updated_at;
-        let disable = self.judge(destination, &attempt.verdict, now).filter(|_| is_current);
-        self.record(delivery, Some(attempt), next).await;
-        if let Some(reason) = disable {
-            if self.rest.is_none() {
-                self.rest = Some(Rest { reason, configured_at: destination.updated_at, told: false });
-            }
-            self.tell_rest().await;
-        }
-        self.give_back_when_waiting().await;
-    }
-
     /// What cannot be sent soon is not held: another process could send it, and a stop has less to give back.
     async fn give_back_when_waiting(&mut self) {
         if self.rest.is_some() || matches!(self.permit(), Permit::WaitUntil(_)) {
             self.give_back().await;
-        }
-    }
-
-    /// What the verdict means for the destination; why it is to be disabled, when it is.
-    fn judge(&mut self, destination: &Destination, verdict: &Verdict, now: Timestamp) -> Option<String> {
-        match verdict {
-            Verdict::Retry { reason: Reason::Render, .. } => None,
-            Verdict::Delivered | Verdict::Rejected { .. } => {
-                self.set_circuit(circuit::on_success(self.circuit, now));
-                None
-            }
-            Verdict::Gone => {
-                Some("the receiver answered 410 Gone: it wants no more calls at this URL".into())
-            }
-            Verdict::Retry { reason, after, throttle } => {
-                let asked = throttle.then(|| self.throttle(destination, *after));
-                let (next, opened) =
-                    circuit::on_failure(self.circuit, &destination.circuit_policy, asked, now);
-                self.set_circuit(next);
-                (opened == Opened::Disable).then(|| {
-                    format!("{} attempts in a row failed, the last with {reason}", next.consecutive_failures)
-                })
-            }
-        }
-    }
-
-    /// How long a throttle lasts: what the receiver asked for, or else about what this delivery will wait.
-    fn throttle(&self, destination: &Destination, after: Option<Duration>) -> Duration {
-        let failures = self.circuit.consecutive_failures.saturating_add(1);
-        let own = || destination.retry.delay(failures, 0.0).min(THROTTLE_DEFAULT_MAX);
-        after.unwrap_or_else(own).min(retry::RETRY_AFTER_MAX)
-    }
-
-    fn set_circuit(&mut self, circuit: Circuit) {
-        if circuit.phase != self.circuit.phase {
-            tracing::info!(destination_id = %self.id(), phase = ?circuit.phase, failures = circuit.consecutive_failures, "circuit");
-            self.shared.observer.circuit(self.id(), circuit.phase);
-        }
-        self.circuit = circuit;
-        self.handle.set_circuit(circuit);
-    }
-
-    async fn record(&mut self, delivery: Delivery, attempt: Option<Attempt>, next: Next) {
-        self.handle.signal.unsettled();
-        self.send_record(Some(Settled::new(delivery, attempt, next))).await;
-    }
-
-    async fn record_circuit(&mut self) {
-        if self.circuit != self.recorded_circuit {
-            self.send_record(None).await;
-        }
-    }
-
-    async fn send_record(&mut self, settled: Option<Settled>) {
-        let changed = self.circuit != self.recorded_circuit;
-        self.recorded_circuit = self.circuit;
-        let record = Record {
-            destination_id: self.id(),
-            settled,
-            circuit: changed.then_some(self.circuit),
-            signal: Arc::clone(&self.handle.signal),
-        };
-        // It fails only when the settler is gone, at the end of a shutdown that ran out of time.
-        if self.shared.records.send(record).await.is_err() {
-            tracing::warn!(destination_id = %self.id(), "an outcome could not be stored; the delivery is sent again");
         }
     }
 

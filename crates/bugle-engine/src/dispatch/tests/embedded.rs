@@ -1,18 +1,9 @@
 //! The dispatcher on the real embedded store.
 
-use std::{
-    convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
-};
-
 use bugle_model::{DeliveryId, IncidentId};
 use bugle_store::{NewDelivery, PageRequest, Step};
 use bugle_store_sqlite::{Options, SqliteStore};
-use http_body_util::{BodyExt, Full};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::Notify};
+use http_body_util::BodyExt;
 
 use super::*;
 
@@ -107,94 +98,4 @@ async fn what_a_stopped_process_leaves_arrives_in_order_after_the_next_start() {
     let first_page = PageRequest { cursor: None, limit: 200 };
     let events = store.timeline(delivery.incident_id, first_page).await.unwrap();
     assert_eq!(events.data.len(), 5);
-}
-
-/// Counts calls and does nothing else.
-async fn counting() -> (std::net::SocketAddr, Arc<(AtomicUsize, Notify)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let counted = Arc::new((AtomicUsize::new(0), Notify::new()));
-    let (tracker, tally) = (TaskTracker::new(), Arc::clone(&counted));
-    tracker.clone().spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let tally = Arc::clone(&tally);
-            let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let tally = Arc::clone(&tally);
-                async move {
-                    request.into_body().collect().await.unwrap();
-                    tally.0.fetch_add(1, Ordering::Relaxed);
-                    tally.1.notify_one();
-                    Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::default()))
-                }
-            });
-            tracker.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    (address, counted)
-}
-
-/// Prints how fast a backlog drains, signed, receiver included: run it by name with `--release -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures, and asserts nothing about speed"]
-async fn rate_of_draining_a_backlog() {
-    const EVENTS: usize = 40_000;
-    for fan_out in [1_i64, 5] {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
-        let (address, counted) = counting().await;
-        let receiver = good().await;
-        let mut destinations = Vec::new();
-        for number in 1..=fan_out {
-            let mut destination = configured(number, &receiver);
-            destination.url = format!("http://{address}/{number}").parse().unwrap();
-            destination.dialect = "standard-webhooks".into();
-            destination.secrets = vec![Secret {
-                id: SecretId::from_i64(number),
-                value: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=".to_owned().into(),
-                created_at: NOW,
-                expires_at: None,
-            }];
-            destination.concurrency = 32;
-            store.put_destination(destination.clone()).await.unwrap();
-            destinations.push(destination);
-        }
-        let destinations: Vec<&Destination> = destinations.iter().collect();
-        for batch in 0..40 {
-            commit(store.as_ref(), &destinations, batch * 1_000 + 1..batch * 1_000 + 1_001, 1).await;
-        }
-        let total = EVENTS * usize::try_from(fan_out).unwrap();
-        let began = Instant::now();
-        let dispatcher = start(&store).await;
-        while counted.0.load(Ordering::Relaxed) < total {
-            counted.1.notified().await;
-        }
-        let arrived = began.elapsed();
-        until_settled(store.as_ref()).await;
-        let settled = began.elapsed();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = |took: Duration| total as f64 / took.as_secs_f64();
-        println!(
-            "fan-out {fan_out}: {total} arrived at {:.0}/s, settled at {:.0}/s",
-            rate(arrived),
-            rate(settled)
-        );
-        let mut took_us = Vec::new();
-        for incident in 100_001..100_601 {
-            let before = counted.0.load(Ordering::Relaxed);
-            let began = Instant::now();
-            commit(store.as_ref(), &destinations, incident..incident + 1, 1).await;
-            let committed = began.elapsed();
-            for destination in &destinations {
-                dispatcher.wake(destination.id);
-            }
-            while counted.0.load(Ordering::Relaxed) < before + destinations.len() {
-                counted.1.notified().await;
-            }
-            took_us.push(began.elapsed().saturating_sub(committed).as_micros());
-            tokio::time::sleep(Duration::from_millis(5).saturating_sub(began.elapsed())).await;
-        }
-        took_us.sort_unstable();
-        println!("about 200/s: committed to arrived p50 {} µs, p99 {} µs", took_us[300], took_us[594]);
-        dispatcher.shutdown(Duration::from_secs(5)).await;
-    }
 }
