@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bugle_model::{
-    Actor, Alert, AlertStatus, Event, EventKind, Incident, IncidentStatus, Severity, Signal, SignalStatus,
-    Timestamp,
+    Actor, Alert, AlertStatus, Event, EventKind, Incident, IncidentStatus, Secret, Severity, Signal,
+    SignalStatus, Timestamp, Verification,
     event::FieldChange,
-    id::{AlertId, EventId, IncidentId, IntegrationId},
+    id::{AlertId, EventId, IncidentId, IntegrationId, SecretId},
     incident::{AlertCounts, DeclaredSeverity, Ticket},
     signal::{Entity, Labels, Link, Measurement, Patch},
 };
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{words::*, *};
 use crate::{
     dialect::{Dialect, Notice, Outbound, Stamp, Wishes},
+    scheme::{Sealer, VerifyContext, verify},
     source::{Inbound, Source},
 };
 
@@ -298,6 +299,24 @@ fn what_is_sent_is_proven_by_the_same_scheme_and_signed_alike_everywhere() {
     let proof = scheme.sign(&[SECRET], &Stamp { id: "evt", at: at(0) }, &sent.body).unwrap();
     let [(header, value)] = proof.headers.as_slice() else { panic!("{proof:?}") };
     assert_eq!((header.as_str(), value.len()), ("x-mcd-signature", 128));
+    let secret = Secret {
+        id: SecretId::from_i64(1),
+        value: SECRET.to_owned().into(),
+        created_at: at(0),
+        expires_at: None,
+    };
+    let sealer = Sealer::new([7; 32]);
+    let context = VerifyContext { now: at(0), sealer: &sealer, stored: false };
+    let is_proven = |body: &[u8]| {
+        let inbound = Inbound { query: "", headers: &proof.headers, body };
+        let verdict = verify(&MonteCarlo.schemes(&Map::new()), &[&secret], &inbound, &context);
+        matches!(verdict, Verification::Verified { .. })
+    };
+    assert!(is_proven(&sent.body));
+    let title = sent.body.windows(6).position(|window| window == b"Orders").unwrap();
+    let mut flipped = sent.body.clone();
+    flipped[title] ^= 1;
+    assert!(!is_proven(&flipped), "a flipped byte is refused");
 }
 
 #[test]
