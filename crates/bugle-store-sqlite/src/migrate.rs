@@ -51,6 +51,27 @@ mod tests {
     }
 
     #[test]
+    fn events_of_the_first_schema_stand_at_their_ids() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO event (id, incident_id, sequence, document) VALUES (70, 1, 1, '{}'), (90, 1, 2, '{}'); \
+                 PRAGMA user_version = 1",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let (wrong, last): (i64, i64) = connection
+            .query_row(
+                "SELECT count(*) FILTER (WHERE position IS NOT id), max(position) FROM event",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!((wrong, last), (0, 90));
+    }
+
+    #[test]
     fn a_newer_schema_is_refused_and_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
