@@ -82,7 +82,7 @@ impl Client {
         for line in lines.lines() {
             match line.split_once(": ") {
                 Some(("id", id)) => block.id = Some(id.to_owned()),
-                Some(("event", name)) => block.name = name.to_owned(),
+                Some(("event", name)) => name.clone_into(&mut block.name),
                 Some(("data", data)) => block.data = serde_json::from_str(data).unwrap(),
                 Some(("" | "retry", _)) | None => {}
                 Some(_) => panic!("{line:?}"),
