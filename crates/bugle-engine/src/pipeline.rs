@@ -104,7 +104,7 @@ impl Engine {
                 Some(integration) => match decode(receipt, integration) {
                     Ok(decoded) => readings.push(Reading { receipt, integration, decoded }),
                     Err(error) => {
-                        aside.push(set_aside(receipt, ReceiptState::Undecodable, &error.to_string()))
+                        aside.push(set_aside(receipt, ReceiptState::Undecodable, &error.to_string()));
                     }
                 },
             }
