@@ -22,6 +22,8 @@ use crate::{
     stream::{News, ReceiptNews},
 };
 
+mod refuse;
+
 /// One call, read whole. Header names are in lower case.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -195,13 +197,14 @@ impl Engine {
         let context = VerifyContext { now, sealer: self.sealer(), stored: false };
         let secrets: Vec<_> = integration.secrets.iter().collect();
         let verification = verify(&schemes, &secrets, &inbound, &context);
-        let decoded = match &verification {
-            Verification::Failed { .. } => None,
-            _ => Some(source.decode(&inbound, &integration.settings)),
-        };
+        if let Verification::Failed { reason, advice } = verification {
+            return Err(self.refuse(admission, call, &schemes, reason, advice).await);
+        }
+        let decoded = source.decode(&inbound, &integration.settings);
         let delivery_id = source.delivery_id(&inbound);
         let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, &schemes);
-        let receipt = self.receipt(integration.id, call, head, verification, decoded.as_ref(), delivery_id);
+        let receipt =
+            self.receipt(integration.id, call, head, verification, Some(&decoded), delivery_id.as_deref());
         self.keep(admission, receipt, decoded).await
     }
 
@@ -212,7 +215,7 @@ impl Engine {
         head: RequestHead,
         verification: Verification,
         decoded: Option<&Result<Decoded, DecodeError>>,
-        delivery_id: Option<String>,
+        delivery_id: Option<&str>,
     ) -> Receipt {
         let now = self.clock().now();
         let (state, problem) = match (&verification, decoded) {
@@ -220,8 +223,7 @@ impl Engine {
             (_, Some(Err(error))) => (ReceiptState::Undecodable, Some(error.to_string())),
             _ => (ReceiptState::Pending, None),
         };
-        let dedup_key =
-            (state == ReceiptState::Pending).then(|| dedup_key(delivery_id.as_deref(), &call.body));
+        let dedup_key = (state == ReceiptState::Pending).then(|| dedup_key(delivery_id, &call.body));
         let alert_key = match decoded {
             Some(Ok(decoded)) => decoded.signals.first().map(|signal| signal.fingerprint.clone()),
             _ => None,
@@ -246,17 +248,9 @@ impl Engine {
         &self,
         admission: &Admission,
         receipt: Receipt,
-        decoded: Option<Result<Decoded, DecodeError>>,
+        decoded: Result<Decoded, DecodeError>,
     ) -> Result<Accepted, Refusal> {
         let (id, integration_id, alert_id) = (receipt.id, receipt.integration_id, receipt.alert_key.clone());
-        if let Verification::Failed { reason, advice } = receipt.verification.clone() {
-            self.health().heard(admission.platform(), Heard::Rejected, receipt.received_at);
-            let receipt_id = self.quarantine(receipt).await?;
-            if let Some(id) = receipt_id {
-                self.tell_receipt(admission, id, ReceiptState::Rejected);
-            }
-            return Err(Refusal::ValidationFailed { reason, advice, receipt_id });
-        }
         let (at, state) = (receipt.received_at, receipt.state);
         let by_senders_id = receipt.dedup_key.as_ref().is_some_and(|key| key.explicit);
         let appended = self.store().append(receipt).await.map_err(|error| {
@@ -266,15 +260,15 @@ impl Engine {
         let is_duplicate = by_senders_id && appended.duplicate_of.is_some();
         self.tell_receipt(admission, id, if is_duplicate { ReceiptState::Duplicate } else { state });
         let status = match decoded {
-            Some(Err(DecodeError::Malformed(message))) => {
+            Err(DecodeError::Malformed(message)) => {
                 self.health().heard(admission.platform(), Heard::Undecodable, at);
                 return Err(Refusal::InvalidPayload { message, receipt_id: id });
             }
-            Some(Err(DecodeError::NotUnderstood(_))) => {
+            Err(DecodeError::NotUnderstood(_)) => {
                 self.health().heard(admission.platform(), Heard::Undecodable, at);
                 Processing::Quarantined
             }
-            _ => {
+            Ok(_) => {
                 self.health().heard(admission.platform(), Heard::Accepted, at);
                 self.wake_pipeline();
                 if appended.duplicate_of.is_some() { Processing::Duplicate } else { Processing::Queued }
@@ -286,17 +280,6 @@ impl Engine {
     fn tell_receipt(&self, admission: &Admission, id: ReceiptId, state: ReceiptState) {
         let (integration_id, platform) = (admission.integration_id(), admission.platform());
         self.feed().tell(|| News::Receipt(ReceiptNews { id, integration_id, platform, state }));
-    }
-
-    /// Keeps a rejected call, unless so many come that keeping them would be the attack.
-    async fn quarantine(&self, receipt: Receipt) -> Result<Option<ReceiptId>, Refusal> {
-        let id = receipt.id;
-        if !self.directory().rate().may_quarantine(receipt.integration_id) {
-            self.metrics().quarantine_overflow.inc();
-            return Ok(None);
-        }
-        self.store().append(receipt).await.map_err(Refusal::StoreUnavailable)?;
-        Ok(Some(id))
     }
 }
 

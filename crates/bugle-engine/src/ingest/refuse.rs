@@ -1,11 +1,12 @@
 //! What becomes of a call whose sender is not proven: the doctor's word, a place in quarantine, a refusal.
 
-use bugle_model::{Integration, Receipt, ReceiptId, ReceiptState, Secret, Verification};
+use std::sync::Arc;
+
+use bugle_model::{Integration, ReceiptState, Secret, Verification};
 use bugle_platforms::{
     Inbound,
     scheme::{Finding, Scheme, VerifyContext, diagnose},
 };
-use bugle_store::StoreError;
 
 use super::{Admission, Call, Refusal};
 use crate::{Engine, health::Heard};
@@ -21,41 +22,36 @@ impl Engine {
         admission: &Admission,
         call: Call,
         schemes: &[Scheme],
-        failed: Verification,
+        mut reason: String,
+        mut advice: String,
     ) -> Refusal {
         let integration = &admission.integration;
         let now = self.clock().now();
         self.health().heard(admission.platform(), Heard::Rejected, now);
         if !self.directory().rate().may_quarantine(integration.id) {
             self.metrics().quarantine_overflow.inc();
-            return refusal(failed, None);
+            return Refusal::ValidationFailed { reason, advice, receipt_id: None };
         }
         let mut owner = None;
-        let mut verdict = failed;
-        if let Some(finding) = self.examine(integration, &call, schemes, &verdict) {
+        if let Some(finding) = self.examine(integration, &call, schemes, &reason) {
             owner = self.owner_of(&finding);
-            verdict =
-                Verification::Failed { reason: finding.reason.to_owned(), advice: finding.advice };
+            (reason, advice) = (finding.reason.to_owned(), finding.advice);
         }
+        let verdict = Verification::Failed { reason: reason.clone(), advice: advice.clone() };
         let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, schemes);
-        let mut receipt = self.receipt(integration.id, call, head, verdict.clone(), None, None);
+        let mut receipt = self.receipt(integration.id, call, head, verdict, None, None);
         if let (Some(problem), Some(owner)) = (&mut receipt.problem, owner) {
             // The caller is not told whose secret it is; whoever may read receipts is.
-            problem.push_str(&format!(" (it is a secret of integration {} \"{}\")", owner.id, owner.name));
+            *problem = format!("{problem} (it is a secret of integration {} \"{}\")", owner.id, owner.name);
         }
-        match self.quarantine(receipt).await {
-            Ok(id) => {
+        let id = receipt.id;
+        match self.store().append(receipt).await {
+            Ok(_) => {
                 self.tell_receipt(admission, id, ReceiptState::Rejected);
-                refusal(verdict, Some(id))
+                Refusal::ValidationFailed { reason, advice, receipt_id: Some(id) }
             }
             Err(error) => Refusal::StoreUnavailable(error),
         }
-    }
-
-    async fn quarantine(&self, receipt: Receipt) -> Result<ReceiptId, StoreError> {
-        let id = receipt.id;
-        self.store().append(receipt).await?;
-        Ok(id)
     }
 
     fn examine(
@@ -63,7 +59,7 @@ impl Engine {
         integration: &Integration,
         call: &Call,
         schemes: &[Scheme],
-        failed: &Verification,
+        reason: &str,
     ) -> Option<Finding> {
         let now = self.clock().now();
         let mut integrations = self.directory().integrations();
@@ -71,31 +67,17 @@ impl Engine {
         // A URL is mixed up most often with that of the same platform's other integration, and a new one before an old.
         integrations.reverse();
         integrations.sort_by_key(|other| other.platform != integration.platform);
-        let others: Vec<&Secret> = integrations
-            .iter()
-            .flat_map(|other| other.active_secrets(now))
-            .take(OTHER_SECRETS_MAX)
-            .collect();
+        let others: Vec<&Secret> =
+            integrations.iter().flat_map(|other| other.active_secrets(now)).take(OTHER_SECRETS_MAX).collect();
         let secrets: Vec<&Secret> = integration.secrets.iter().collect();
         let inbound = Inbound { query: &call.query, headers: &call.headers, body: &call.body };
         let context = VerifyContext { now, sealer: self.sealer(), stored: false };
-        diagnose(schemes, &secrets, &others, &inbound, &context, failed)
+        diagnose(schemes, &secrets, &others, &inbound, &context, reason)
     }
 
-    fn owner_of(&self, finding: &Finding) -> Option<std::sync::Arc<Integration>> {
+    fn owner_of(&self, finding: &Finding) -> Option<Arc<Integration>> {
         let secret_id = finding.belongs_to?;
         let mut integrations = self.directory().integrations().into_iter();
         integrations.find(|other| other.secrets.iter().any(|secret| secret.id == secret_id))
-    }
-}
-
-fn refusal(verdict: Verification, receipt_id: Option<ReceiptId>) -> Refusal {
-    match verdict {
-        Verification::Failed { reason, advice } => Refusal::ValidationFailed { reason, advice, receipt_id },
-        Verification::Verified { .. } | Verification::Unverified => Refusal::ValidationFailed {
-            reason: "signature_mismatch".into(),
-            advice: "the call is not proven".into(),
-            receipt_id,
-        },
     }
 }

@@ -68,17 +68,16 @@ impl Finding {
     }
 }
 
-/// Looks for the reason why `verify` answered with `failed` for the same arguments; `None` when nothing better is known
-/// than what it said. `others` are secrets of other integrations, the likeliest first.
+/// Looks for why `verify` failed with `reason` for the same arguments; `None` when nothing better is known than what it
+/// said. `others` are secrets of other integrations, the likeliest first.
 pub fn diagnose(
     schemes: &[Scheme],
     secrets: &[&Secret],
     others: &[&Secret],
     inbound: &Inbound<'_>,
     context: &VerifyContext<'_>,
-    failed: &Verification,
+    reason: &str,
 ) -> Option<Finding> {
-    let Verification::Failed { reason, .. } = failed else { return None };
     let (active, expired) = secrets.iter().copied().partition(|secret| secret.is_active(context.now));
     let mut exam = Exam {
         active,
@@ -142,7 +141,9 @@ impl<'a> Exam<'a> {
     /// mends the one fault is told of the other.
     fn holds(&mut self, scheme: &Scheme, secret: &Secret, headers: &[(String, String)], body: &[u8]) -> bool {
         let cost = match scheme {
-            Scheme::Hmac(Hmac { signed: Signed::PythonUrlencode, .. }) => body.len().saturating_mul(FORM_COST),
+            Scheme::Hmac(Hmac { signed: Signed::PythonUrlencode, .. }) => {
+                body.len().saturating_mul(FORM_COST)
+            }
             Scheme::Hmac(_) => body.len(),
             _ => 0,
         };
@@ -218,7 +219,8 @@ impl<'a> Exam<'a> {
         let due = shown_header(&hmac.header);
         let headers = self.inbound.headers;
         let named = |wanted: &dyn Fn(&str) -> bool| headers.iter().filter(|(name, _)| wanted(name)).collect();
-        let near: Vec<_> = named(&|name| names::is_near(name, &hmac.header) && !name.eq_ignore_ascii_case(&hmac.header));
+        let near: Vec<_> =
+            named(&|name| names::is_near(name, &hmac.header) && !name.eq_ignore_ascii_case(&hmac.header));
         let other: Vec<_> = named(&|name| names::is_signature(name) && !names::is_near(name, &hmac.header));
         let candidates = near
             .into_iter()
@@ -270,7 +272,11 @@ impl<'a> Exam<'a> {
     fn secret_of_another(&mut self, mended: &Mended<'_>) -> Option<Finding> {
         self.others.iter().find_map(|secret| {
             // A key that Standard Webhooks cannot use may still be what another platform's sender signs with.
-            let text = Mended { hmac: Hmac { key: KeyForm::Text, ..mended.hmac.clone() }, headers: mended.headers.clone(), body: mended.body };
+            let text = Mended {
+                hmac: Hmac { key: KeyForm::Text, ..mended.hmac.clone() },
+                headers: mended.headers.clone(),
+                body: mended.body,
+            };
             let differs = mended.hmac.key != KeyForm::Text;
             (self.holds_mended(mended, secret) || (differs && self.holds_mended(&text, secret)))
                 .then(|| of_another(secret))
@@ -291,7 +297,9 @@ impl<'a> Exam<'a> {
             let shown = names::shown(found);
             Finding::new(
                 "timestamp_misspelt_header",
-                format!("the call carries its time in {shown}, and `{due}` is due: mend the name at the sender"),
+                format!(
+                    "the call carries its time in {shown}, and `{due}` is due: mend the name at the sender"
+                ),
             )
         })
     }
@@ -306,7 +314,10 @@ impl<'a> Exam<'a> {
                 body: mended.body,
             };
             if self.holds_with_own(&request) {
-                return Some(Finding::new(word, format!("the sender signs {what}, and {} is due", title(due))));
+                return Some(Finding::new(
+                    word,
+                    format!("the sender signs {what}, and {} is due", title(due)),
+                ));
             }
         }
         let empty = Mended { hmac: mended.hmac.clone(), headers: mended.headers.clone(), body: b"" };
@@ -320,12 +331,14 @@ impl<'a> Exam<'a> {
     }
 
     fn body_otherwise(&mut self, mended: &Mended<'_>) -> Option<Finding> {
+        if mended.body.len() > bodies::BODY_BYTES_MAX {
+            return None;
+        }
         let is_form = mended.hmac.signed == Signed::PythonUrlencode;
         let form = is_form.then(|| bodies::reordered(mended.body)).flatten();
         let bytes = (!is_form).then(|| bodies::rewritten(mended.body));
         for (written, body) in form.into_iter().chain(bytes.into_iter().flatten()) {
-            let request =
-                Mended { hmac: mended.hmac.clone(), headers: mended.headers.clone(), body: &body };
+            let request = Mended { hmac: mended.hmac.clone(), headers: mended.headers.clone(), body: &body };
             if self.holds_with_own(&request) {
                 let advice = format!(
                     "the signature was made over this body written {written}: something between the sender's signing and here reads the body and writes it anew, let it pass the bytes as they came"
@@ -415,8 +428,7 @@ fn other_messages(due: &Signed, headers: &[(String, String)]) -> Vec<(&'static s
     let carried: Option<Cow<'static, str>> = carried.map(|(name, _)| Cow::Owned(name.clone()));
     let mut found: Vec<(&'static str, Signed)> = match due {
         Signed::Body => vec![("signed_python_form", Signed::PythonUrlencode)],
-        Signed::PythonUrlencode => vec![(word, Signed::Body)],
-        Signed::TimestampAndBody { .. } => vec![(word, Signed::Body)],
+        Signed::PythonUrlencode | Signed::TimestampAndBody { .. } => vec![(word, Signed::Body)],
         Signed::IdTimestampAndBody { .. } => vec![("signed_without_timestamp", Signed::Body)],
     };
     if let Some(name) = timestamp_header(due).or(carried.as_ref()) {

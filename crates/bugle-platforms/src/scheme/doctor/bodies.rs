@@ -10,12 +10,16 @@ use std::{
 use crate::json::{self, Value};
 
 /// Largest body that is read and written anew.
-const BODY_BYTES_MAX: usize = 256 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// The byte order mark.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How JSON is written.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one habit of a writer, and they go together freely"
+)]
 #[derive(Debug, Clone, Copy)]
 struct Style {
     title: &'static str,
@@ -48,26 +52,58 @@ const COMPACT: Style = Style {
     html: false,
     whole_numbers: false,
 };
-const PYTHON: Style =
-    Style { title: "as Python does, with a space after commas and colons", comma: ", ", colon: ": ", ascii: true, ..COMPACT };
+const PYTHON: Style = Style {
+    title: "as Python does, with a space after commas and colons",
+    comma: ", ",
+    colon: ": ",
+    ascii: true,
+    ..COMPACT
+};
 const PRETTY: Style = Style { title: "indented by two spaces", colon: ": ", indent: Some("  "), ..COMPACT };
 
 const STYLES: [Style; 16] = [
     COMPACT,
     PYTHON,
-    Style { title: "with a space after commas and colons, and characters beyond ASCII as they are", ascii: false, ..PYTHON },
+    Style {
+        title: "with a space after commas and colons, and characters beyond ASCII as they are",
+        ascii: false,
+        ..PYTHON
+    },
     PRETTY,
     Style { title: "indented by four spaces", indent: Some("    "), ..PRETTY },
     Style { title: "compactly, with escapes for characters beyond ASCII", ascii: true, ..COMPACT },
     Style { title: "compactly, with names in order", sorted: true, ..COMPACT },
     Style { title: "as Python does, with names in order", sorted: true, ..PYTHON },
-    Style { title: "compactly, with names in order and escapes for characters beyond ASCII", sorted: true, ascii: true, ..COMPACT },
+    Style {
+        title: "compactly, with names in order and escapes for characters beyond ASCII",
+        sorted: true,
+        ascii: true,
+        ..COMPACT
+    },
     Style { title: "as Go does, with escapes for `<`, `>` and `&`", html: true, ..COMPACT },
-    Style { title: "as Go does, with names in order and escapes for `<`, `>` and `&`", html: true, sorted: true, ..COMPACT },
+    Style {
+        title: "as Go does, with names in order and escapes for `<`, `>` and `&`",
+        html: true,
+        sorted: true,
+        ..COMPACT
+    },
     Style { title: "as PHP does, with escaped slashes", slashes: true, ascii: true, ..COMPACT },
-    Style { title: "compactly, with whole numbers as JavaScript writes them", whole_numbers: true, ..COMPACT },
-    Style { title: "indented by two spaces, with escapes for characters beyond ASCII", ascii: true, ..PRETTY },
-    Style { title: "indented by four spaces, with escapes for characters beyond ASCII", indent: Some("    "), ascii: true, ..PRETTY },
+    Style {
+        title: "compactly, with whole numbers as JavaScript writes them",
+        whole_numbers: true,
+        ..COMPACT
+    },
+    Style {
+        title: "indented by two spaces, with escapes for characters beyond ASCII",
+        ascii: true,
+        ..PRETTY
+    },
+    Style {
+        title: "indented by four spaces, with escapes for characters beyond ASCII",
+        indent: Some("    "),
+        ascii: true,
+        ..PRETTY
+    },
     Style { title: "indented by tabs", indent: Some("\t"), ..PRETTY },
 ];
 
@@ -75,7 +111,7 @@ const STYLES: [Style; 16] = [
 /// Each is made only when it is asked for.
 pub(super) fn rewritten(body: &[u8]) -> impl Iterator<Item = (&'static str, Vec<u8>)> + '_ {
     let mut seen = HashSet::from([fingerprint(body)]);
-    let document = (body.len() <= BODY_BYTES_MAX).then(|| json::parse(body).ok()).flatten().map(Rc::new);
+    let document = json::parse(body).ok().map(Rc::new);
     // Most bodies have no line break at their end, so that all styles are tried without one before any is with one.
     let json = document.into_iter().flat_map(|document| {
         ["", "\n"].into_iter().flat_map(move |end| {
@@ -88,7 +124,7 @@ pub(super) fn rewritten(body: &[u8]) -> impl Iterator<Item = (&'static str, Vec<
 
 /// The orders of names alone, for a signature over a form that knows no spaces.
 pub(super) fn reordered(body: &[u8]) -> Option<(&'static str, Vec<u8>)> {
-    let document = (body.len() <= BODY_BYTES_MAX).then(|| json::parse(body).ok()).flatten()?;
+    let document = json::parse(body).ok()?;
     let style = Style { title: "with names in order", sorted: true, ..COMPACT };
     Some((style.title, style.write(&document).into_bytes()))
 }
@@ -141,7 +177,9 @@ impl Style {
             Value::Null => text.push_str("null"),
             Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
             Value::Number(number) => self.put_number(text, number),
-            Value::String(_) | Value::IllFormed(_) => self.put_string(text, value.as_str().unwrap_or_default()),
+            Value::String(_) | Value::IllFormed(_) => {
+                self.put_string(text, value.as_str().unwrap_or_default());
+            }
             Value::Array(items) => {
                 text.push('[');
                 for (position, item) in items.iter().enumerate() {
@@ -206,10 +244,8 @@ impl Style {
                 '\u{8}' => text.push_str("\\b"),
                 '\u{c}' => text.push_str("\\f"),
                 '/' if self.slashes => text.push_str("\\/"),
-                '<' | '>' | '&' if self.html => put_escape(text, character),
-                '\u{2028}' | '\u{2029}' if self.html => put_escape(text, character),
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' if self.html => put_escape(text, character),
                 _ if character < ' ' || (self.ascii && !character.is_ascii()) => put_escape(text, character),
-                '\u{7f}' if self.ascii => text.push(character),
                 _ => text.push(character),
             }
         }
@@ -231,7 +267,8 @@ mod tests {
     #[test]
     fn a_body_is_written_as_others_write_it() {
         let body = r#"{"b":"Zürich/\u0001 <😀>","a":[1.0,1.50,{}, []]}"#;
-        let texts: Vec<String> = rewritten(body.as_bytes()).map(|(_, text)| String::from_utf8(text).unwrap()).collect();
+        let texts: Vec<String> =
+            rewritten(body.as_bytes()).map(|(_, text)| String::from_utf8(text).unwrap()).collect();
         for expected in [
             r#"{"b":"Zürich/\u0001 <😀>","a":[1.0,1.50,{},[]]}"#,
             r#"{"b": "Z\u00fcrich/\u0001 <\ud83d\ude00>", "a": [1.0, 1.50, {}, []]}"#,

@@ -12,7 +12,8 @@ const PARAMETERS_MAX: usize = 8;
 
 impl Exam<'_> {
     pub(super) fn credential(&mut self, due: &Scheme, taken: &[Scheme]) -> Option<Opinion> {
-        let found = self.other_secret(due).or_else(|| self.other_text(due)).or_else(|| self.other_place(due, taken));
+        let found =
+            self.other_secret(due).or_else(|| self.other_text(due)).or_else(|| self.other_place(due, taken));
         found.map(Opinion::Certain).or_else(|| self.misspelt(due).map(Opinion::Guess))
     }
 
@@ -34,15 +35,31 @@ impl Exam<'_> {
             let text = secret.expose();
             let trimmed = text.trim();
             let hypotheses = [
-                (trimmed.to_owned(), "secret_with_whitespace", "white space around it here, and came without: set it here anew"),
+                (
+                    trimmed.to_owned(),
+                    "secret_with_whitespace",
+                    "white space around it here, and came without: set it here anew",
+                ),
                 (
                     trimmed.trim_matches(['"', '\'']).to_owned(),
                     "secret_with_quotes",
                     "quotation marks around it here, and came without: set it here anew",
                 ),
-                (format!("\"{trimmed}\""), "secret_with_quotes", "none around it here, and came in quotation marks: set it at the sender anew"),
-                (format!("Bearer {trimmed}"), "credential_with_prefix", "nothing before it here, and came with `Bearer` before it: let the sender send it alone"),
-                (format!("{trimmed}:"), "credential_as_user", "its place in the password, and came as the user: let the sender send it as the password"),
+                (
+                    format!("\"{trimmed}\""),
+                    "secret_with_quotes",
+                    "none around it here, and came in quotation marks: set it at the sender anew",
+                ),
+                (
+                    format!("Bearer {trimmed}"),
+                    "credential_with_prefix",
+                    "nothing before it here, and came with `Bearer` before it: let the sender send it alone",
+                ),
+                (
+                    format!("{trimmed}:"),
+                    "credential_as_user",
+                    "its place in the password, and came as the user: let the sender send it as the password",
+                ),
             ];
             for (other, word, how) in hypotheses {
                 let made = Secret { value: other.clone().into(), ..secret.clone() };
@@ -57,11 +74,14 @@ impl Exam<'_> {
     /// The right secret came where it is not looked for.
     fn other_place(&mut self, due: &Scheme, taken: &[Scheme]) -> Option<Finding> {
         let headers = self.inbound.headers.iter().filter(|(name, _)| is_credential_header(name));
-        let headers = headers.take(HEADERS_TRIED_MAX).map(|(name, _)| Scheme::Header { name: Cow::Owned(name.clone()) });
+        let headers = headers
+            .take(HEADERS_TRIED_MAX)
+            .map(|(name, _)| Scheme::Header { name: Cow::Owned(name.clone()) });
         let parameters = form_urlencoded::parse(self.inbound.query.as_bytes()).take(PARAMETERS_MAX);
         let parameters =
             parameters.map(|(name, _)| Scheme::Query { parameter: Cow::Owned(name.into_owned()) });
-        let places: Vec<Scheme> = [Scheme::Bearer, Scheme::Basic].into_iter().chain(headers).chain(parameters).collect();
+        let places: Vec<Scheme> =
+            [Scheme::Bearer, Scheme::Basic].into_iter().chain(headers).chain(parameters).collect();
         for place in places.iter().filter(|place| !taken.contains(place)) {
             if self.newest().any(|secret| self.credential_holds(place, secret)) {
                 let came = match place {
@@ -69,8 +89,10 @@ impl Exam<'_> {
                     Scheme::Query { .. } => "the query".to_owned(),
                     _ => format!("`{}`", place.name()),
                 };
-                let advice =
-                    format!("the right secret came in {came}, and {} is where it is due: move it there", due.name());
+                let advice = format!(
+                    "the right secret came in {came}, and {} is where it is due: move it there",
+                    due.name()
+                );
                 return Some(Finding::new("credential_in_another_place", advice));
             }
         }

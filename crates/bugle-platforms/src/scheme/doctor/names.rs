@@ -31,7 +31,10 @@ pub(super) fn is_near(name: &str, due: &str) -> bool {
 }
 
 fn letters(name: &str) -> Vec<char> {
-    name.chars().filter(|character| character.is_alphanumeric()).map(|letter| letter.to_ascii_lowercase()).collect()
+    name.chars()
+        .filter(|character| character.is_alphanumeric())
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect()
 }
 
 /// How many letters must be put in, taken out or replaced.
@@ -67,7 +70,8 @@ pub(super) fn is_timestamp(name: &str) -> bool {
 
 /// The name as it may be repeated to whoever sent it.
 pub(super) fn shown(name: &str) -> String {
-    let cut: String = name.chars().filter(|character| !character.is_control()).take(NAME_CHARACTERS_MAX).collect();
+    let cut: String =
+        name.chars().filter(|character| !character.is_control()).take(NAME_CHARACTERS_MAX).collect();
     match KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((_, whose)) => format!("`{cut}` (that of {whose})"),
         None => format!("`{cut}`"),

@@ -153,14 +153,11 @@ fn hash(text: &str) -> Option<Reading> {
 impl Reading {
     /// Names what is wrong with it, what weighs most first. `else_fault` is what is wrong with how it is wrapped.
     fn judged(mut self, due: &Hmac, else_fault: Option<Fault>) -> Self {
-        self.fault = if self.algorithm != due.algorithm {
-            Some(Fault::Hash)
-        } else {
-            match (self.encoding, due.encoding) {
-                (Encoding::Hex, Encoding::Base64) => Some(Fault::Encoding("hexadecimal digits")),
-                (Encoding::Base64, Encoding::Hex) => Some(self.fault.unwrap_or(Fault::Encoding("base64"))),
-                _ => self.fault.or(else_fault),
-            }
+        self.fault = match (self.encoding, due.encoding) {
+            _ if self.algorithm != due.algorithm => Some(Fault::Hash),
+            (Encoding::Hex, Encoding::Base64) => Some(Fault::Encoding("hexadecimal digits")),
+            (Encoding::Base64, Encoding::Hex) => Some(self.fault.unwrap_or(Fault::Encoding("base64"))),
+            _ => self.fault.or(else_fault),
         };
         self
     }
