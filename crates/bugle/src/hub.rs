@@ -157,20 +157,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_start_makes_one_key_and_a_lost_file_is_made_good() {
+    async fn the_first_start_makes_one_key_and_a_lost_file_is_made_good_until_it_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let open = async || Hub::open(folder.path(), EngineSettings::default()).await.unwrap();
-        let hub = open().await;
-        let path = hub.new_admin_key.clone().unwrap();
-        let key = std::fs::read_to_string(&path).unwrap();
-        assert!(hub.engine.authenticate(key.trim()).is_some());
-        hub.engine.shutdown(Duration::from_secs(1)).await;
-        drop(hub);
-        let again = open().await;
-        assert_eq!(again.new_admin_key, None);
-        again.engine.shutdown(Duration::from_secs(1)).await;
-        drop(again);
-        std::fs::remove_file(&path).unwrap();
-        assert!(open().await.new_admin_key.is_some());
+        let start = async || {
+            let hub = Hub::open(folder.path(), EngineSettings::default()).await.unwrap();
+            let key = hub.new_admin_key.clone().map(|path| std::fs::read_to_string(path).unwrap());
+            (hub, key)
+        };
+        let stop = async |hub: Hub| hub.engine.shutdown(Duration::from_secs(1)).await;
+        let (hub, key) = start().await;
+        assert!(key.is_some());
+        stop(hub).await;
+        let (hub, key) = start().await;
+        assert_eq!(key, None);
+        stop(hub).await;
+        std::fs::remove_file(folder.path().join(ADMIN_KEY_FILE)).unwrap();
+        let (hub, key) = start().await;
+        assert!(hub.engine.authenticate(key.unwrap().trim()).is_some());
+        stop(hub).await;
+        std::fs::remove_file(folder.path().join(ADMIN_KEY_FILE)).unwrap();
+        let (hub, key) = start().await;
+        assert_eq!(key, None, "whoever used the key has it");
+        stop(hub).await;
     }
 }

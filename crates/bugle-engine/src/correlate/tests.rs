@@ -16,7 +16,7 @@ struct World {
     now: i64,
 }
 
-fn world(settings: serde_json::Value) -> World {
+fn world(settings: &serde_json::Value) -> World {
     let now = Timestamp::from_seconds(1_000);
     let integration = Integration {
         id: IntegrationId::from_i64(5),
@@ -122,7 +122,7 @@ fn severe(signal: Signal, severity: Severity) -> Signal {
 
 #[test]
 fn one_alert_from_beginning_to_end() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     assert_eq!(world.call(vec![firing("a")]), ["created"]);
     assert_eq!(world.call(vec![firing("a")]), Vec::<String>::new());
     assert_eq!(world.call(vec![severe(firing("a"), Severity::Critical)]), ["updated"]);
@@ -135,7 +135,7 @@ fn one_alert_from_beginning_to_end() {
 
 #[test]
 fn firing_again_reopens_within_the_window_and_begins_anew_past_it() {
-    let mut world = world(serde_json::json!({"reopen_window_seconds": 60}));
+    let mut world = world(&serde_json::json!({"reopen_window_seconds": 60}));
     world.call(vec![firing("a")]);
     world.call(vec![resolved("a")]);
     assert_eq!(world.call_after(60, vec![firing("a")]), ["reopened"]);
@@ -147,7 +147,7 @@ fn firing_again_reopens_within_the_window_and_begins_anew_past_it() {
 
 #[test]
 fn a_group_is_one_incident_and_one_call_about_it_one_event() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     assert_eq!(world.call(vec![grouped(firing("a")), grouped(firing("b"))]), ["created"]);
     assert_eq!(
         world.call(vec![
@@ -165,13 +165,13 @@ fn a_group_is_one_incident_and_one_call_about_it_one_event() {
 
 #[test]
 fn grouping_by_alert_is_a_setting() {
-    let mut world = world(serde_json::json!({"group_by": "alert"}));
+    let mut world = world(&serde_json::json!({"group_by": "alert"}));
     assert_eq!(world.call(vec![grouped(firing("a")), grouped(firing("b"))]), ["created", "created"]);
 }
 
 #[test]
 fn an_unknown_resolution_makes_no_incident_until_its_beginning_comes() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     let at = |seconds| Some(Timestamp::from_seconds(seconds));
     let end = Signal { started_at: at(10), ended_at: at(20), ..resolved("a") };
     assert_eq!(world.call(vec![end]), Vec::<String>::new());
@@ -184,7 +184,7 @@ fn an_unknown_resolution_makes_no_incident_until_its_beginning_comes() {
 
 #[test]
 fn a_person_may_be_needed_to_resolve() {
-    let mut world = world(serde_json::json!({"resolve": "person"}));
+    let mut world = world(&serde_json::json!({"resolve": "person"}));
     world.call(vec![firing("a")]);
     assert_eq!(world.call(vec![resolved("a")]), ["updated"]);
     assert_eq!(world.only().status, IncidentStatus::Open);
@@ -192,7 +192,7 @@ fn a_person_may_be_needed_to_resolve() {
 
 #[test]
 fn the_sources_own_acknowledgement_and_facts_are_taken_over() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     let mut acknowledged = signal("a", SignalStatus::Acknowledged);
     acknowledged.source.owner = Patch::Set("ana@example.com".into());
     acknowledged.source.comment = Some("looking".into());
@@ -218,7 +218,7 @@ fn told(status: Option<IncidentStatus>) -> Signal {
 #[test]
 fn the_status_told_at_the_source_is_taken_over_by_one_event_each() {
     use IncidentStatus as S;
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     for (status, events) in [
         (None, &["created"][..]),
         (Some(S::Acknowledged), &["acknowledged"]),
@@ -240,7 +240,7 @@ fn the_status_told_at_the_source_is_taken_over_by_one_event_each() {
 
 #[test]
 fn a_severity_declared_at_the_source_acknowledges_only_when_the_source_says_so() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     world.call(vec![told(None)]);
     let mut marked = signal("a", SignalStatus::Updated);
     marked.source.declared_severity = Patch::Set(DeclaredSeverity::Sev2);
@@ -263,7 +263,7 @@ fn what_the_source_only_repeats_does_not_undo_what_was_decided_here() {
         signal.source.owner = owner;
         signal
     };
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     world.call(vec![all_said(Patch::Unchanged)]);
     let decided = Incident {
         status: IncidentStatus::Acknowledged,
@@ -286,7 +286,7 @@ fn what_the_source_only_repeats_does_not_undo_what_was_decided_here() {
 
 #[test]
 fn a_resolved_incident_does_not_swallow_a_new_alert_of_its_group() {
-    let mut world = world(serde_json::json!({"reopen_window_seconds": 0}));
+    let mut world = world(&serde_json::json!({"reopen_window_seconds": 0}));
     world.call(vec![grouped(firing("a"))]);
     world.call(vec![grouped(resolved("a"))]);
     assert_eq!(world.call(vec![grouped(firing("b"))]), ["created"]);
@@ -295,7 +295,7 @@ fn a_resolved_incident_does_not_swallow_a_new_alert_of_its_group() {
 
 #[test]
 fn severity_follows_the_worst_alert_that_is_not_over() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     world.call(vec![
         grouped(severe(firing("a"), Severity::Critical)),
         grouped(severe(firing("b"), Severity::Low)),
@@ -307,7 +307,7 @@ fn severity_follows_the_worst_alert_that_is_not_over() {
 
 #[test]
 fn nothing_understood_is_ignored_and_says_why() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     assert_eq!(world.call(Vec::new()), Vec::<String>::new());
 }
 
@@ -340,7 +340,7 @@ fn an_anomaly_is_one_incident_in_every_order_of_its_posts() {
         (&[0, 2], &["created", "resolved"]),
         (&[2], &["created", "resolved"]),
     ] {
-        let mut world = world(serde_json::json!({}));
+        let mut world = world(&serde_json::json!({}));
         let told: Vec<String> = order.iter().flat_map(|post| world.call(posts[*post].clone())).collect();
         assert_eq!(told, expected, "{order:?}");
         let incident = world.only();
@@ -355,7 +355,7 @@ fn an_anomaly_is_one_incident_in_every_order_of_its_posts() {
 
 #[test]
 fn what_an_analysis_finds_is_an_update_that_says_so() {
-    let mut world = world(serde_json::json!({}));
+    let mut world = world(&serde_json::json!({}));
     let [initial, correlated, _] = anomify_posts();
     world.call(initial);
     world.call(correlated);

@@ -3,7 +3,6 @@
 use bugle_model::{DeliveryId, IncidentId};
 use bugle_store::{NewDelivery, PageRequest, Step};
 use bugle_store_sqlite::{Options, SqliteStore};
-use http_body_util::BodyExt;
 
 use super::*;
 
