@@ -181,7 +181,7 @@ impl Engine {
         self.put_destination(destination).await
     }
 
-    /// Adds a secret to a destination. The old ones end after `overlap`; with none given they stay until removed.
+    /// Adds a secret to a destination. The old ones end after `overlap`, a day unless given.
     pub async fn add_destination_secret(
         &self,
         id: &str,
@@ -223,13 +223,17 @@ impl Engine {
         }
     }
 
-    async fn put_destination(&self, destination: Destination) -> Result<(), StoreError> {
+    pub(super) async fn put_destination(&self, destination: Destination) -> Result<(), StoreError> {
         self.store().put_destination(destination).await?;
         self.reload_destinations().await?;
         Ok(())
     }
 
-    fn check_destination(&self, destination: &Destination, now: Timestamp) -> Result<(), ConfigError> {
+    pub(super) fn check_destination(
+        &self,
+        destination: &Destination,
+        now: Timestamp,
+    ) -> Result<(), ConfigError> {
         guard::check_url(&destination.url, self.allowed_networks())
             .map_err(|refusal| ConfigError::invalid("url", refusal.to_string()))?;
         if !matches!(destination.method.as_str(), "POST" | "PUT" | "PATCH") {

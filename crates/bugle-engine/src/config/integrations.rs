@@ -124,7 +124,7 @@ impl Engine {
         Ok(integration)
     }
 
-    /// Adds a secret to an integration. The old ones end after `overlap`; with none given they stay until removed.
+    /// Adds a secret to an integration. The old ones end after `overlap`, a day unless given.
     pub async fn add_integration_secret(
         &self,
         id: &str,
@@ -148,7 +148,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn put_integration(&self, integration: Integration) -> Result<(), ConfigError> {
+    pub(super) async fn put_integration(&self, integration: Integration) -> Result<(), ConfigError> {
         self.store().put_integration(integration).await?;
         self.reload_integrations().await?;
         Ok(())

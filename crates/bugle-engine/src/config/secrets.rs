@@ -1,5 +1,7 @@
 //! Making, adding and ending secrets.
 
+use std::time::Duration;
+
 use bugle_model::{Secret, SecretId, limits};
 use secrecy::SecretString;
 
@@ -34,12 +36,12 @@ impl Engine {
         Ok(Secret { id, value, created_at: now, expires_at: None })
     }
 
-    /// Adds a secret to `secrets`; those that were active before end `overlap` from now, or stay when it is `None`.
+    /// Adds a secret to `secrets`; those that were active before end `overlap` from now, or sooner where they already do.
     pub(crate) fn rotate(
         &self,
         secrets: &mut Vec<Secret>,
         value: SecretString,
-        overlap: Option<std::time::Duration>,
+        overlap: Option<Duration>,
     ) -> Result<Secret, ConfigError> {
         let now = self.clock().now();
         secrets.retain(|secret| secret.is_active(now));
@@ -50,13 +52,45 @@ impl Engine {
             ));
         }
         let secret = self.new_secret(value)?;
-        if let Some(overlap) = overlap {
-            let end = now.plus(overlap);
-            for old in secrets.iter_mut() {
-                old.expires_at = Some(old.expires_at.map_or(end, |already| already.min(end)));
-            }
+        let end = now.plus(overlap.unwrap_or(limits::SECRET_OVERLAP_DEFAULT));
+        for old in secrets.iter_mut() {
+            old.expires_at = Some(old.expires_at.map_or(end, |already| already.min(end)));
         }
         secrets.push(secret.clone());
         Ok(secret)
     }
+
+    /// Ends one secret of an integration at once. The last that counts stays: without any, unsigned calls would be taken
+    /// from whoever knows the URL.
+    pub async fn remove_integration_secret(&self, id: &str, secret_id: &str) -> Result<(), ConfigError> {
+        let _changing = self.changing().await;
+        let mut integration = self.integration(id)?.as_ref().clone();
+        let removed = take(&mut integration.secrets, secret_id)?;
+        let now = self.clock().now();
+        let left = integration.active_secrets(now).count();
+        if integration.secrets.is_empty() || (left == 0 && removed.is_active(now)) {
+            let message = "this is the integration's last secret: add another first, as without one nothing proves who calls";
+            return Err(ConfigError::invalid("secret_id", message));
+        }
+        integration.updated_at = now;
+        self.put_integration(integration).await
+    }
+
+    /// Ends one secret of a destination at once. Without any, requests go unsigned, where the dialect allows it.
+    pub async fn remove_destination_secret(&self, id: &str, secret_id: &str) -> Result<(), ConfigError> {
+        let _changing = self.changing().await;
+        let mut destination = self.destination(id)?.0.as_ref().clone();
+        take(&mut destination.secrets, secret_id)?;
+        let now = self.clock().now();
+        destination.updated_at = now;
+        self.check_destination(&destination, now)?;
+        self.put_destination(destination).await?;
+        Ok(())
+    }
+}
+
+fn take(secrets: &mut Vec<Secret>, id: &str) -> Result<Secret, ConfigError> {
+    let wanted: Option<SecretId> = id.parse().ok();
+    let place = secrets.iter().position(|secret| Some(secret.id) == wanted);
+    place.map(|place| secrets.remove(place)).ok_or_else(|| ConfigError::not_found("secret", id))
 }

@@ -23,6 +23,7 @@ mod process;
 mod receipts;
 mod receiver;
 mod schema;
+mod secrets;
 mod server;
 mod stream;
 mod webhooks;

@@ -16,6 +16,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub struct Received {
     pub headers: HeaderMap,
     pub body: Value,
+    /// The body, byte for byte.
+    pub bytes: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ impl Receiver {
 }
 
 async fn take(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    inner.received.lock().unwrap().push(Received { headers, body });
+    let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    inner.received.lock().unwrap().push(Received { headers, body: value, bytes: body });
     StatusCode::from_u16(inner.status.load(Ordering::SeqCst)).unwrap()
 }

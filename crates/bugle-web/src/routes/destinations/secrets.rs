@@ -1,4 +1,5 @@
 //! `POST /api/v1/destinations/{id}/secrets`: adds a secret to sign with, so that the receiver can change over in peace.
+//! `DELETE .../secrets/{secret_id}`: ends one at once.
 
 use axum::{Json, extract::State};
 use bugle_model::Scope;
@@ -16,7 +17,8 @@ use crate::{
 
 pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/destinations/{id}/secrets";
-    let summary = "Adds a secret; both sign until the old ones end after `overlap_seconds`.";
+    let summary = "Adds a secret; both sign, where the dialect can say so, until the old ones end after `overlap_seconds`, a day when that is not given.";
+    let removal = "Ends one secret at once. Without any, requests go unsigned, where the dialect allows it.";
     vec![
         Route::new(
             MethodFilter::POST,
@@ -28,6 +30,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .reads("NewSecret")
         .answers(201, "SecretCreated"),
+        Route::new(
+            MethodFilter::DELETE,
+            "/api/v1/destinations/{id}/secrets/{secret_id}",
+            Access::Key(Scope::Admin),
+            "remove_destination_secret",
+            removal,
+            remove,
+        )
+        .answers_nothing(),
     ]
 }
 
@@ -39,4 +50,12 @@ async fn add(
     let overlap = new.overlap()?;
     let (_, secret) = app.engine.add_destination_secret(&id, new.secret, overlap).await?;
     Ok((StatusCode::CREATED, Json(secret_created(&secret))))
+}
+
+async fn remove(
+    State(app): State<App>,
+    PathOf((id, secret_id)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    app.engine.remove_destination_secret(&id, &secret_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

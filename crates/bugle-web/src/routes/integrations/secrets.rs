@@ -1,4 +1,5 @@
 //! `POST /api/v1/integrations/{id}/secrets`: adds a secret, so that the old one can be replaced without losing a call.
+//! `DELETE .../secrets/{secret_id}`: ends one at once.
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(in crate::routes) struct NewSecret {
 }
 
 impl NewSecret {
-    /// For how long the old ones go on; for ever when not given.
+    /// For how long the old ones go on; `None` when not given, which means a day.
     pub(in crate::routes) fn overlap(&self) -> Result<Option<Duration>, ApiError> {
         match self.overlap_seconds {
             Some(seconds) if seconds > OVERLAP_SECONDS_MAX => {
@@ -45,7 +46,8 @@ impl NewSecret {
 
 pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/integrations/{id}/secrets";
-    let summary = "Adds a secret; the old ones end after `overlap_seconds`, or stay when that is not given.";
+    let summary = "Adds a secret; the old ones end after `overlap_seconds`, a day when that is not given.";
+    let removal = "Ends one secret at once. The last one stays, as without any nothing proves who calls.";
     vec![
         Route::new(
             MethodFilter::POST,
@@ -57,6 +59,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .reads("NewSecret")
         .answers(201, "SecretCreated"),
+        Route::new(
+            MethodFilter::DELETE,
+            "/api/v1/integrations/{id}/secrets/{secret_id}",
+            Access::Key(Scope::Admin),
+            "remove_integration_secret",
+            removal,
+            remove,
+        )
+        .answers_nothing(),
     ]
 }
 
@@ -69,6 +80,14 @@ async fn add(
     let value = new.secret.map_or_else(generate_secret, Ok)?;
     let (_, secret) = app.engine.add_integration_secret(&id, value, overlap).await?;
     Ok((StatusCode::CREATED, Json(created(&secret))))
+}
+
+async fn remove(
+    State(app): State<App>,
+    PathOf((id, secret_id)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    app.engine.remove_integration_secret(&id, &secret_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A new secret as it is shown, this once.
