@@ -6,7 +6,7 @@ use bugle_model::{Clock, Secret, SecretId, SystemClock, Timestamp, Verification}
 use bugle_platforms::{
     Inbound,
     dialect::Stamp,
-    scheme::{Algorithm, Encoding, Hmac, Scheme, Sealer, Signed, VerifyContext, verify},
+    scheme::{Algorithm, Encoding, Hmac, Scheme, Sealer, Signed, VerifyContext, diagnose, verify},
     table,
 };
 use clap::{Args, ValueEnum};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Context, NotAsItShouldBe, Usage,
     cli::SecretArgs,
-    config::Hidden,
+    config::{Hidden, read_secret},
     nouns::{header, read_input, setting},
     output::Paint,
 };
@@ -135,6 +135,9 @@ pub struct VerifyArgs {
     scheme: SchemeArgs,
     #[command(flatten)]
     secret: SecretArgs,
+    /// A file with another secret that the sender may have used instead; repeat for more
+    #[arg(long, value_name = "FILE")]
+    other_secret_file: Vec<PathBuf>,
     /// A header of the request; repeat for more
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
@@ -161,7 +164,9 @@ impl VerifyArgs {
             self.header.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
         let now = self.at.unwrap_or_else(|| SystemClock.now());
         let inbound = Inbound { query: &self.query, headers: &headers, body: &body };
-        let verification = judge(&schemes, &[secret.0], &inbound, now);
+        let others = self.other_secret_file.iter().map(|path| read_secret(path, "--other-secret-file"));
+        let others = others.map(|text| Ok(SecretString::from(text?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let verification = judge(&schemes, &[secret.0], &others, &inbound, now);
         if self.json {
             context.output.json(&json!(verification));
         } else {
@@ -188,26 +193,39 @@ fn say(verification: &Verification, context: &Context) {
     }
 }
 
-/// Holds a request against secrets, none of which has an end.
+/// Holds a request against secrets, none of which has an end, and says why it is not proven when it is not. `others` are
+/// secrets that prove nothing, and that the sender may have used by mistake.
 pub fn judge(
     schemes: &[Scheme],
     secrets: &[SecretString],
+    others: &[SecretString],
     inbound: &Inbound<'_>,
     now: Timestamp,
 ) -> Verification {
-    let secrets: Vec<Secret> = (1..)
-        .zip(secrets)
-        .map(|(number, value)| Secret {
+    let numbered = |values: &[SecretString]| -> Vec<Secret> {
+        let secret = |(number, value): (i64, &SecretString)| Secret {
             id: SecretId::from_i64(number),
             value: value.clone(),
             created_at: now,
             expires_at: None,
-        })
-        .collect();
-    let secrets: Vec<&Secret> = secrets.iter().collect();
+        };
+        (1..).zip(values).map(secret).collect()
+    };
+    let (secrets, others) = (numbered(secrets), numbered(others));
+    let (secrets, others): (Vec<&Secret>, Vec<&Secret>) = (secrets.iter().collect(), others.iter().collect());
     // Nothing is sealed here, so any key does.
     let context = VerifyContext { now, sealer: &Sealer::new([0; 32]), stored: false };
-    verify(schemes, &secrets, inbound, &context)
+    match verify(schemes, &secrets, inbound, &context) {
+        Verification::Failed { reason, advice } => {
+            match diagnose(schemes, &secrets, &others, inbound, &context, &reason) {
+                Some(finding) => {
+                    Verification::Failed { reason: finding.reason.to_owned(), advice: finding.advice }
+                }
+                None => Verification::Failed { reason, advice },
+            }
+        }
+        verdict => verdict,
+    }
 }
 
 /// The arguments of `bugle sign`.

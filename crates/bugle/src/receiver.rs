@@ -100,7 +100,7 @@ impl Receiver {
         let order = self.order(id.as_deref(), incident.as_deref(), sequence);
         Arrival {
             at,
-            verification: judge(&schemes(inbound), &self.secrets, inbound, at),
+            verification: judge(&schemes(inbound), &self.secrets, &[], inbound, at),
             id,
             event: text(&["/type", "/data/event/type", "/event/type", "/event"]),
             incident,

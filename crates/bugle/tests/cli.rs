@@ -231,6 +231,34 @@ fn an_old_signature_is_verified_as_of_its_time() {
 }
 
 #[test]
+fn verify_says_why_a_request_is_not_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.txt");
+    std::fs::write(&other, "the other one\n").unwrap();
+    let other = other.to_str().unwrap();
+    let scheme = ["--scheme", "hmac-sha256", "--in-header", "X-Hook-Signature"];
+    let sign = |secret: &str, body: &[u8]| {
+        let line = [&["sign"], &scheme[..], &["-"]].concat();
+        stdout(&bugle_in(folder.path(), &[("BUGLE_SECRET", secret)], &line, body)).trim().to_owned()
+    };
+    let pretty = b"{\n  \"a\": 1\n}";
+    let compact = br#"{"a":1}"#;
+    for (header, expected) in [
+        (sign("right", compact), "VERIFIED by"),
+        (sign("right", pretty), "body_reserialised"),
+        (sign("right", compact).replace("x-hook", "x_hook"), "signature_misspelt_header"),
+        (sign("right", compact).replace("sha256=", "sha256=sha256="), "prefix_doubled"),
+        (sign("right ", compact), "secret_with_whitespace"),
+        (sign("the other one", compact), "secret_of_another_integration"),
+        (sign("nobody's", compact), "signature_mismatch"),
+    ] {
+        let line = [&["verify"], &scheme[..], &["--other-secret-file", other, "-H", &header, "-"]].concat();
+        let judged = bugle_in(folder.path(), &[("BUGLE_SECRET", "right")], &line, compact);
+        assert!(stdout(&judged).contains(expected), "{header}: {}{}", stdout(&judged), stderr(&judged));
+    }
+}
+
+#[test]
 fn completion_is_offered_for_the_common_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let output = bugle(&["completion", shell]);

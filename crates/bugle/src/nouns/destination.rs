@@ -81,9 +81,18 @@ enum DestinationVerb {
         id: String,
         #[command(flatten)]
         secret: SecretArgs,
-        /// For how long the old secrets still sign, in seconds; without it they stay
+        /// For how long the old secrets still sign, in seconds; a day without it
         #[arg(long, value_name = "SECONDS")]
         overlap_seconds: Option<u64>,
+    },
+    /// End one secret at once
+    RemoveSecret {
+        /// The destination
+        #[arg(value_parser = id)]
+        id: String,
+        /// The secret's id, as `bugle destination get` shows it
+        #[arg(value_parser = id)]
+        secret_id: String,
     },
     /// Send one a test and say what it answered
     Verify {
@@ -228,6 +237,10 @@ fn plan(verb: DestinationVerb) -> anyhow::Result<Plan> {
             let remark = "Give the new secret to the receiver; one that Bugle made is shown only this once.";
             Plan::post(at(&id, "/secrets"), Value::Object(body)).shown(View::Remarked(remark))
         }
+        DestinationVerb::RemoveSecret { id, secret_id } => {
+            let done = format!("Ended secret {secret_id} of {id}.");
+            Plan::delete(at(&id, &format!("/secrets/{secret_id}")), done)
+        }
         DestinationVerb::Verify { id } => Plan::post(at(&id, "/verify"), None).failed_when(|attempt| {
             attempt.pointer("/verdict/verdict").and_then(Value::as_str) != Some("delivered")
         }),
@@ -283,6 +296,7 @@ mod tests {
         );
         check(&["verify", "dst_1"], "POST /api/v1/destinations/dst_1/verify");
         check(&["rotate", "dst_1"], "POST /api/v1/destinations/dst_1/secrets {}");
+        check(&["remove-secret", "dst_1", "sec_1"], "DELETE /api/v1/destinations/dst_1/secrets/sec_1");
         check(&["enable", "dst_1"], "POST /api/v1/destinations/dst_1/enable");
         check(
             &["recover", "dst_1", "--since", "2026-11-21T03:00:00Z"],

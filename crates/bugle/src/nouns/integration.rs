@@ -81,9 +81,18 @@ enum IntegrationVerb {
         id: String,
         #[command(flatten)]
         secret: SecretArgs,
-        /// For how long the old secrets still hold, in seconds; without it they stay
+        /// For how long the old secrets still hold, in seconds; a day without it
         #[arg(long, value_name = "SECONDS")]
         overlap_seconds: Option<u64>,
+    },
+    /// End one secret at once; the last one stays
+    RemoveSecret {
+        /// The integration
+        #[arg(value_parser = id)]
+        id: String,
+        /// The secret's id, as `bugle integration get` shows it
+        #[arg(value_parser = id)]
+        secret_id: String,
     },
     /// Send one a call as its platform would, signed with its own secret; or see how it would read a body
     Test {
@@ -208,6 +217,10 @@ fn plan(verb: IntegrationVerb) -> anyhow::Result<Plan> {
                 "Set the new secret at the sender; a secret that Bugle made is shown only this once.";
             Plan::post(at(&id, "/secrets"), Value::Object(body)).shown(View::Remarked(remark))
         }
+        IntegrationVerb::RemoveSecret { id, secret_id } => {
+            let done = format!("Ended secret {secret_id} of {id}.");
+            Plan::delete(at(&id, &format!("/secrets/{secret_id}")), done)
+        }
         IntegrationVerb::Test { id, event, sample } => {
             let sample = sample.as_deref().map(read_input).transpose()?;
             let sample = sample.map(|bytes| Value::from(String::from_utf8_lossy(&bytes).into_owned()));
@@ -265,6 +278,7 @@ mod tests {
             "rotate int_1 --secret n3w --overlap-seconds 60",
             r#"POST /api/v1/integrations/int_1/secrets {"secret":"n3w","overlap_seconds":60}"#,
         );
+        check("remove-secret int_1 sec_1", "DELETE /api/v1/integrations/int_1/secrets/sec_1");
         check("test int_1", "POST /api/v1/integrations/int_1/test {}");
         check("test int_1 --event resolved", r#"POST /api/v1/integrations/int_1/test {"phase":"resolved"}"#);
         check("delete int_1", "DELETE /api/v1/integrations/int_1");
