@@ -9,11 +9,10 @@
 //!
 //! - `shape`: how signatures are written.
 //! - `names`: misspelt headers.
+//! - `messages`: what a sender may have signed.
 //! - `secrets`: what becomes of a secret on its way to the sender.
 //! - `bodies`: what becomes of a body on its way here.
 //! - `credential`: secrets that are sent as they are.
-
-use std::borrow::Cow;
 
 use bugle_model::{Secret, SecretId, Verification};
 
@@ -22,6 +21,7 @@ use crate::source::Inbound;
 
 mod bodies;
 mod credential;
+mod messages;
 mod names;
 mod secrets;
 mod shape;
@@ -285,7 +285,7 @@ impl<'a> Exam<'a> {
 
     /// The time's header is missing, and one has nearly its name.
     fn misspelt_timestamp(&mut self, mended: &Mended<'_>) -> Option<Finding> {
-        let due = timestamp_header(&mended.hmac.signed)?.clone();
+        let due = messages::timestamp_header(&mended.hmac.signed)?.clone();
         if mended.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&due)) {
             return None;
         }
@@ -307,7 +307,7 @@ impl<'a> Exam<'a> {
     /// Something else was signed than is due: with or without the time, or another form of the body.
     fn signed_otherwise(&mut self, mended: &Mended<'_>) -> Option<Finding> {
         let due = &mended.hmac.signed;
-        for (word, what, signed) in other_messages(due, &mended.headers) {
+        for (word, what, signed) in messages::others(due, &mended.headers) {
             let request = Mended {
                 hmac: mended.hmac.clone().over(signed),
                 headers: mended.headers.clone(),
@@ -316,7 +316,7 @@ impl<'a> Exam<'a> {
             if self.holds_with_own(&request) {
                 return Some(Finding::new(
                     word,
-                    format!("the sender signs {what}, and {} is due", title(due)),
+                    format!("the sender signs {what}, and {} is due", messages::title(due)),
                 ));
             }
         }
@@ -345,7 +345,8 @@ impl<'a> Exam<'a> {
                 );
                 return Some(Finding::new("body_reserialised", advice));
             }
-            if self.tries_left == 0 {
+            // What cannot be tried need not be written.
+            if self.tries_left == 0 || self.bytes_left < mended.body.len() {
                 break;
             }
         }
@@ -356,7 +357,7 @@ impl<'a> Exam<'a> {
     fn milliseconds(&self, schemes: &[Scheme]) -> Option<Finding> {
         schemes.iter().find_map(|scheme| {
             let Scheme::Hmac(hmac) = scheme else { return None };
-            let header = timestamp_header(&hmac.signed)?;
+            let header = messages::timestamp_header(&hmac.signed)?;
             let value = self.inbound.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header))?;
             let time: i64 = value.1.trim().parse().ok()?;
             (time >= MILLISECONDS_FROM).then(|| {
@@ -387,60 +388,4 @@ fn replaced(headers: &[(String, String)], name: &str, value: &str) -> Vec<(Strin
         headers.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name)).cloned().collect();
     kept.push((name.to_ascii_lowercase(), value.to_owned()));
     kept
-}
-
-const fn timestamp_header(signed: &Signed) -> Option<&Cow<'static, str>> {
-    match signed {
-        Signed::Body | Signed::PythonUrlencode => None,
-        Signed::TimestampAndBody { timestamp_header, .. }
-        | Signed::IdTimestampAndBody { timestamp_header, .. } => Some(timestamp_header),
-    }
-}
-
-/// What is signed, in words.
-fn title(signed: &Signed) -> String {
-    match signed {
-        Signed::Body => "the body as it is sent".to_owned(),
-        Signed::PythonUrlencode => "Python's `urlencode` of the body".to_owned(),
-        Signed::TimestampAndBody { timestamp_header, separator, .. } => {
-            format!("the value of `{timestamp_header}`, `{separator}` and the body")
-        }
-        Signed::IdTimestampAndBody { id_header, timestamp_header, .. } => {
-            format!("the value of `{id_header}`, `.`, the value of `{timestamp_header}`, `.` and the body")
-        }
-    }
-}
-
-/// What a sender may sign in place of what is `due`, with a word and in words.
-fn other_messages(due: &Signed, headers: &[(String, String)]) -> Vec<(&'static str, String, Signed)> {
-    let time = |name: &Cow<'static, str>, separator| Signed::TimestampAndBody {
-        timestamp_header: name.clone(),
-        separator,
-        tolerance_s: u32::MAX,
-    };
-    let word = match due {
-        Signed::Body => "signed_with_timestamp",
-        Signed::PythonUrlencode => "signed_raw_body",
-        Signed::TimestampAndBody { .. } => "signed_without_timestamp",
-        Signed::IdTimestampAndBody { .. } => "signed_without_id",
-    };
-    let carried = headers.iter().find(|(name, _)| names::is_timestamp(name));
-    let carried: Option<Cow<'static, str>> = carried.map(|(name, _)| Cow::Owned(name.clone()));
-    let mut found: Vec<(&'static str, Signed)> = match due {
-        Signed::Body => vec![("signed_python_form", Signed::PythonUrlencode)],
-        Signed::PythonUrlencode | Signed::TimestampAndBody { .. } => vec![(word, Signed::Body)],
-        Signed::IdTimestampAndBody { .. } => vec![("signed_without_timestamp", Signed::Body)],
-    };
-    if let Some(name) = timestamp_header(due).or(carried.as_ref()) {
-        for separator in ['.', ':'] {
-            let signed = time(name, separator);
-            match due {
-                Signed::TimestampAndBody { separator: known, .. } if *known == separator => {}
-                Signed::TimestampAndBody { .. } => found.push(("timestamp_separator_wrong", signed)),
-                Signed::PythonUrlencode => found.push(("signed_with_timestamp", signed)),
-                Signed::Body | Signed::IdTimestampAndBody { .. } => found.push((word, signed)),
-            }
-        }
-    }
-    found.into_iter().map(|(word, signed)| (word, title(&signed), signed)).collect()
 }

@@ -55,11 +55,6 @@ impl Exam<'_> {
                     "credential_with_prefix",
                     "nothing before it here, and came with `Bearer` before it: let the sender send it alone",
                 ),
-                (
-                    format!("{trimmed}:"),
-                    "credential_as_user",
-                    "its place in the password, and came as the user: let the sender send it as the password",
-                ),
             ];
             for (other, word, how) in hypotheses {
                 let made = Secret { value: other.clone().into(), ..secret.clone() };

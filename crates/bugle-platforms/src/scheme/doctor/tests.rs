@@ -406,6 +406,24 @@ fn credentials_that_are_right_in_the_wrong_place_are_told() {
 }
 
 #[test]
+fn a_credential_that_is_stored_with_something_around_it_is_told() {
+    let base = Case::right(&style("arcgis"));
+    for (stored, expected) in [
+        ("six-grey-herons-77 ", "secret_with_whitespace"),
+        ("six-grey-herons-77\n", "secret_with_whitespace"),
+        ("\"six-grey-herons-77\"", "secret_with_quotes"),
+    ] {
+        let case = Case {
+            due: vec![Scheme::header("X-Api-Key")],
+            headers: vec![("x-api-key".into(), TEXT.into())],
+            secrets: vec![secret(1, stored)],
+            ..base.clone()
+        };
+        case.check(expected, "here");
+    }
+}
+
+#[test]
 fn of_several_schemes_a_guess_never_hides_a_mismatch() {
     let mut case = Case::right(&style("pagerduty")).in_header("x-hub-signature-256");
     case.due.push(Scheme::header("X-Door"));
@@ -480,5 +498,35 @@ impl Case {
         }
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+}
+
+/// A forged call with the largest body costs no more than a few honest ones.
+#[test]
+fn a_large_forged_call_is_given_up_early() {
+    let body = format!("[{}1]", "\"é\", ".repeat(160_000));
+    for (_, due) in styles() {
+        let mut case = Case::signed(&due, &due, other(&due), "{}");
+        case.others.clear();
+        case.body = body.clone().into_bytes();
+        case.check(
+            if due.signed == Signed::PythonUrlencode { "body_unsignable" } else { "signature_mismatch" },
+            "",
+        );
+        let secrets: Vec<&Secret> = case.secrets.iter().collect();
+        let inbound = Inbound { query: "", headers: &case.headers, body: &case.body };
+        let context = VerifyContext { now: Timestamp::from_seconds(NOW), sealer: &SEALER, stored: false };
+        let mut exam = Exam {
+            active: secrets,
+            expired: Vec::new(),
+            others: &[],
+            inbound: &inbound,
+            context: &context,
+            tries_left: TRIES_MAX,
+            bytes_left: HASHED_BYTES_MAX,
+        };
+        assert!(exam.signature(&due).is_none());
+        let hashed = HASHED_BYTES_MAX - exam.bytes_left;
+        assert!(hashed <= HASHED_BYTES_MAX && hashed < 3 * case.body.len(), "{hashed} bytes");
     }
 }
