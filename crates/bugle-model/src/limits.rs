@@ -23,7 +23,7 @@ pub const CORRELATION_ID_BYTES_MAX: usize = 128;
 /// Most active secrets of one integration or destination.
 pub const SECRETS_MAX: usize = 8;
 /// For how long old secrets go on beside a new one when nobody says: a day, in which every sender can be changed over.
-pub const SECRET_OVERLAP_DEFAULT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+pub const SECRET_OVERLAP_DEFAULT: std::time::Duration = std::time::Duration::from_hours(24);
 /// Rejected receipts kept for each integration; the oldest go first.
 pub const QUARANTINE_PER_INTEGRATION_MAX: u32 = 1_000;
 /// Rejected receipts written each second for each integration. What comes beyond is counted, answered, and not kept:
