@@ -159,7 +159,9 @@ impl Context<'_> {
         }
         match meaning {
             Meaning::Stale | Meaning::ResolvedUnknown => {}
-            Meaning::Opened | Meaning::OpenedLate => self.apply_facts(&alert, facts, situation),
+            Meaning::Opened => self.apply_facts(&alert, facts, situation),
+            // What the end said, which came first, wins over what the beginning says now.
+            Meaning::OpenedLate => self.apply_facts(&alert, alert.signal.source.clone(), situation),
             _ => self.apply_facts(&alert, facts.since(&told_before), situation),
         }
         let outcome = SignalOutcome {

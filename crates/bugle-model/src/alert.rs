@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{AlertId, IncidentId, IntegrationId},
-    signal::{Severity, Signal, SignalStatus},
+    signal::{Patch, Severity, Signal, SignalStatus},
     time::Timestamp,
 };
 
@@ -102,7 +102,7 @@ pub fn fold(
             status: status_of(signal.status, AlertStatus::Firing),
             severity: signal.severity.unwrap_or(default_severity),
             incident_id: None,
-            signal,
+            signal: Signal { creation: false, ..signal },
             signals: 1,
             first_seen_at: received_at,
             last_seen_at: received_at,
@@ -119,6 +119,9 @@ fn fold_known(mut alert: Alert, signal: Signal, received_at: Timestamp) -> (Aler
     let stale = is_before(signal.observed_at, alert.signal.observed_at);
     // What the source saw after the end is no late beginning, though it may still tell of the old start: it reopened.
     let seen_later = is_before(alert.signal.observed_at, signal.observed_at);
+    if signal.creation && is_past_creation(&alert) {
+        return fold_late_beginning(alert, signal);
+    }
     if alert.status == AlertStatus::Resolved {
         return if resolving {
             fold_resolved_again(alert, signal, stale)
@@ -162,7 +165,16 @@ fn heard(mut alert: Alert, signal: Signal) -> Alert {
     alert
 }
 
-/// The beginning, or the middle, of a cycle that is known to be over.
+/// Whether more has happened to the alert than that it came to be. A creation then comes late, or once more: what people
+/// did at the source since stays.
+fn is_past_creation(alert: &Alert) -> bool {
+    let facts = &alert.signal.source;
+    alert.status != AlertStatus::Firing
+        || matches!(facts.feedback, Patch::Set(_))
+        || matches!(facts.declared_severity, Patch::Set(_))
+}
+
+/// The beginning, or the middle, of a cycle of which what follows is known.
 fn fold_late_beginning(mut alert: Alert, signal: Signal) -> (Alert, Meaning) {
     if alert.incident_id.is_some() {
         return (alert, Meaning::Stale);
@@ -349,6 +361,22 @@ mod tests {
             signal(S::Resolved, Some(30), Some(40), None),
         ]);
         assert_eq!(meanings, [M::Opened, M::Resolved, M::Opened, M::Stale, M::Resolved]);
+    }
+
+    #[test]
+    fn a_creation_that_comes_late_undoes_nothing() {
+        let creation = || Signal { creation: true, ..signal(S::Firing, None, None, None) };
+        let plain = |status| signal(status, None, None, None);
+        for (signals, expected, status) in [
+            (vec![creation(), creation()], M::Repeated, AlertStatus::Firing),
+            (vec![plain(S::Acknowledged), creation()], M::Stale, AlertStatus::Acknowledged),
+            (vec![creation(), plain(S::Resolved), creation()], M::Stale, AlertStatus::Resolved),
+            (vec![plain(S::Resolved), creation()], M::OpenedLate, AlertStatus::Resolved),
+        ] {
+            let (alert, meanings) = run(signals);
+            assert_eq!((meanings.last(), alert.status, alert.cycle), (Some(&expected), status, 1));
+            assert!(!alert.signal.creation);
+        }
     }
 
     #[test]

@@ -252,6 +252,10 @@ pub struct Signal {
     /// name by name, and the title is a makeshift that counts only where there was none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// Whether the source says with this that the alert came to be, which it says once in the alert's life. Where nothing says
+    /// when, it tells a creation that comes late from an alert that fires again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub creation: bool,
     /// What the vendor sent for this alert, as it was sent: unknown fields and exact numbers included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<Box<RawValue>>,
@@ -309,6 +313,7 @@ impl Signal {
             grouping_key: self.grouping_key.or(earlier.grouping_key),
             source: self.source.over(earlier.source),
             partial: false,
+            creation: false,
             raw: self.raw.or(earlier.raw),
         }
     }

@@ -392,6 +392,9 @@ mod samples {
         decoded.unwrap_or_else(|error| panic!("{}: {error}", source.slug())).signals
     }
 
+    /// Those whose alerts come to be once: what fires again at them is another alert, with another id.
+    const ONE_LIFE: [&str; 1] = ["montecarlo"];
+
     #[test]
     fn samples_run_from_firing_to_resolved_and_again() {
         each_platform(|source| {
@@ -405,7 +408,8 @@ mod samples {
                 let lower = sample.headers.iter().all(|(name, _)| *name == name.to_ascii_lowercase());
                 assert!(lower, "{}: header names are in lower case", source.slug());
                 alerts.take(signals(source, &sample));
-                let status = if phase == SamplePhase::Resolved {
+                let over = minutes >= 2 && ONE_LIFE.contains(&source.slug());
+                let status = if phase == SamplePhase::Resolved || over {
                     vec![AlertStatus::Resolved]
                 } else {
                     vec![AlertStatus::Firing, AlertStatus::Acknowledged]
@@ -414,7 +418,13 @@ mod samples {
                 assert!(status.contains(&alert.status), "{}: {phase:?}", source.slug());
             }
             assert_eq!(alerts.0.len(), 1, "{}: one key is one alert", source.slug());
-            assert_eq!(alerts.0.values().next().unwrap().cycle, 2, "{}: it fired twice", source.slug());
+            let cycles = if ONE_LIFE.contains(&source.slug()) { 1 } else { 2 };
+            assert_eq!(
+                alerts.0.values().next().unwrap().cycle,
+                cycles,
+                "{}: how often it fired",
+                source.slug()
+            );
             alerts.take(signals(source, &source.sample(SamplePhase::Firing, "disk/web-05", at(9))));
             assert_eq!(alerts.0.len(), 2, "{}: another key is another alert", source.slug());
         });

@@ -2,6 +2,9 @@
 //!
 //! The signed form forgets types in the outermost object: whoever has captured a call can turn `null` into `"None"` and
 //! an object into a string without the secret. So types are insisted on, and the text `None` says nothing.
+//!
+//! No call says when it was made. A creation is told by its two nulls, is said once, and never undoes what is known: it may
+//! come last. Of all else what arrives last counts, because nothing says what was last.
 
 use bugle_model::{
     Severity, Signal, SignalStatus,
@@ -78,6 +81,9 @@ fn decode(document: &Value, settings: &Map<String, serde_json::Value>) -> Result
         Patch::Cleared => Patch::Cleared,
         Patch::Unchanged => Patch::Unchanged,
     };
+    // `no_status` is what people set; null is said of both only when the alert is created.
+    let creation =
+        matches!(call.word("alert_feedback"), Patch::Cleared) && matches!(declared_severity, Patch::Cleared);
     let unknown = feedback_text.as_ref().filter(|_| feedback == Some(Feedback::Unknown));
     let remark =
         unknown.map(|word| format!("The status `{word}` is not known; the alert's status stays as it was."));
@@ -109,6 +115,7 @@ fn decode(document: &Value, settings: &Map<String, serde_json::Value>) -> Result
             declared_severity,
             comment: None,
         },
+        creation,
         raw: document.to_raw(),
         ..Signal::default()
     };
