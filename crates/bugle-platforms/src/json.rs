@@ -4,6 +4,7 @@
 //! numbers. What it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as
 //! U+FFFD, and kept beside the text), numbers of any size, and 128 levels instead of 127.
 
+mod members;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@
 use std::borrow::Cow;
 
 mod doctor;
+mod failure;
 mod hmac;
 mod python;
 mod seal;

@@ -8,6 +8,7 @@ use bugle_model::{Secret, Timestamp, Verification, id::SecretId};
 
 use super::{
     Encoding, Hmac, Scheme, Signed,
+    failure::{Failure, Reason},
     hmac::{KeyError, Tag},
     seal::{Sealed, Sealer},
     shown_header,
@@ -58,61 +59,6 @@ pub fn verify(
     match worst {
         Some(failure) if failure.reason > Reason::SignatureMissing => failure.into(),
         _ => nothing_arrived(schemes).into(),
-    }
-}
-
-/// Why a request is not proven. The later ones came closer to being proven, so that among several schemes the greatest
-/// is the most helpful to name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
-    CredentialMissing,
-    SignatureMissing,
-    SecretExpired,
-    SecretInvalid,
-    BodyUnsignable,
-    PrefixMissing,
-    EncodingWrong,
-    TimestampMissing,
-    TimestampInvalid,
-    CredentialMismatch,
-    SignatureMismatch,
-    TimestampStale,
-}
-
-impl Reason {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::CredentialMissing => "credential_missing",
-            Self::SignatureMissing => "signature_missing",
-            Self::SecretExpired => "secret_expired",
-            Self::SecretInvalid => "secret_invalid",
-            Self::BodyUnsignable => "body_unsignable",
-            Self::PrefixMissing => "prefix_missing",
-            Self::EncodingWrong => "encoding_wrong",
-            Self::TimestampMissing => "timestamp_missing",
-            Self::TimestampInvalid => "timestamp_invalid",
-            Self::CredentialMismatch => "credential_mismatch",
-            Self::SignatureMismatch => "signature_mismatch",
-            Self::TimestampStale => "timestamp_stale",
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Failure {
-    reason: Reason,
-    advice: Cow<'static, str>,
-}
-
-impl Failure {
-    fn new(reason: Reason, advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, advice: advice.into() }
-    }
-}
-
-impl From<Failure> for Verification {
-    fn from(failure: Failure) -> Self {
-        Self::Failed { reason: failure.reason.as_str().to_owned(), advice: failure.advice.into_owned() }
     }
 }
 
