@@ -21,6 +21,8 @@ pub mod mapping;
 pub mod scheme;
 pub mod source;
 pub mod table;
+#[cfg(test)]
+mod told;
 
 pub use dialect::{Dialect, Notice, Outbound, RenderError};
 pub use source::{DecodeError, Decoded, Inbound, Source};
@@ -29,10 +31,12 @@ pub use source::{DecodeError, Decoded, Inbound, Source};
 // ways.
 table::platforms! {
     anomify => Anomify + AnomifyDialect,
+    arcgis_monitor => ArcGisMonitor + ArcGisMonitorDialect,
     custom => Custom,
     datadog => Datadog,
     elasticsearch => Elasticsearch,
     grafana => Grafana,
+    metaplane => Metaplane + MetaplaneDialect,
     montecarlo => MonteCarlo + MonteCarloDialect,
     newrelic => NewRelic,
     overwatch => Overwatch + OverwatchDialect,
