@@ -2,86 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a hub that does not answer as it must fails the test")]
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
-};
+mod hub;
 
+use std::process::{Command, Output};
+
+use hub::{Hub, run, text};
 use serde_json::Value;
-
-const BUGLE: &str = env!("CARGO_BIN_EXE_bugle");
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A hub on any free port, with its data in a folder of its own.
-struct Hub {
-    process: Child,
-    folder: tempfile::TempDir,
-    url: String,
-}
-
-impl Hub {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new(BUGLE)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .current_dir(folder.path())
-            .env_clear()
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let line = log.find(|line| line.contains("listening on http://")).unwrap();
-        let url = line.split_once("listening on ").unwrap().1.split(' ').next().unwrap().to_owned();
-        // The log is read to its end, or the hub would wait for somebody to read it.
-        std::thread::spawn(move || log.for_each(drop));
-        Self { process, folder, url }
-    }
-
-    /// Runs a command where the hub's data folder is, as a person on that machine would.
-    fn run(&self, arguments: &[&str]) -> Output {
-        run(self.folder.path(), &[("BUGLE_URL", &self.url)], arguments)
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Asks again until the answer is as wanted.
-    fn wait_for(&self, arguments: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.json(arguments);
-            if wanted(&answer) {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "{arguments:?} still answers {answer}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new(BUGLE);
-    command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -89,7 +15,7 @@ fn stdout(output: &Output) -> String {
 
 #[test]
 fn an_alert_is_sent_seen_and_handled() {
-    let hub = Hub::start();
+    let hub = Hub::start(&[]);
     let made =
         hub.json(&["integration", "create", "prometheus", "--name", "production", "--secret", "s3cret"]);
     let integration = text(&made, "/id").to_owned();
@@ -133,7 +59,7 @@ fn an_alert_is_sent_seen_and_handled() {
 
 #[test]
 fn an_integration_without_a_secret_is_unverified_everywhere() {
-    let hub = Hub::start();
+    let hub = Hub::start(&[]);
     let created = hub.run(&["integration", "create", "grafana"]);
     assert!(String::from_utf8_lossy(&created.stderr).contains("UNVERIFIED"));
     let list = hub.json(&["integration", "list"]);
@@ -146,7 +72,7 @@ fn an_integration_without_a_secret_is_unverified_everywhere() {
 
 #[test]
 fn a_key_does_what_its_scope_allows_until_it_is_deleted() {
-    let hub = Hub::start();
+    let hub = Hub::start(&[]);
     let made = hub.json(&["key", "create", "dashboard", "--scope", "read"]);
     let elsewhere = tempfile::tempdir().unwrap();
     let variables = [("BUGLE_URL", hub.url.as_str()), ("BUGLE_API_KEY", text(&made, "/key"))];
@@ -164,7 +90,7 @@ fn a_key_does_what_its_scope_allows_until_it_is_deleted() {
 #[test]
 fn the_hub_stops_when_told_to_and_keeps_its_key_private() {
     use std::os::unix::fs::PermissionsExt;
-    let mut hub = Hub::start();
+    let mut hub = Hub::start(&[]);
     let key = std::fs::metadata(hub.folder.path().join("bugle-data/admin.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     let second = run(hub.folder.path(), &[], &["serve", "--listen", "127.0.0.1:0"]);
