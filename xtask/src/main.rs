@@ -4,7 +4,7 @@
 //! - [`tidy`]: rules about the repository itself that no compiler knows.
 //! - [`docs`]: the pages that are generated from the code.
 //! - [`stand`]: what the live tests share: a server under test, a receiver, an HTTP client.
-//! - [`e2e`], [`crash`], [`bench`]: the live tests and the measurements. They drive the release binary from outside, over
+//! - [`e2e`], [`crash`], [`mod@bench`]: the live tests and the measurements. They drive the release binary from outside, over
 //!   sockets, as a stranger would; nothing here reaches into its database.
 #![expect(
     clippy::print_stdout,
