@@ -6,6 +6,7 @@
 mod draft;
 mod facts;
 mod group;
+mod known;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,6 +25,7 @@ use bugle_store::{ReceiptOutcome, SignalOutcome, Step};
 pub use draft::Draft;
 use facts::taken_up;
 pub use group::{alert_key, grouping_key};
+use known::Known;
 
 /// A receipt that was read.
 #[derive(Debug)]
@@ -279,6 +281,9 @@ impl Context<'_> {
     /// The alert's cycle goes on, or ends.
     fn change(&self, alert: &Alert, meaning: Meaning, before: Known, situation: &mut Situation) {
         let Some(draft) = alert.incident_id.and_then(|id| situation.incidents.get_mut(&id)) else { return };
+        if before.partial && !alert.signal.partial && draft.incident.alerts.total == 1 {
+            draft.complete(&alert.signal);
+        }
         match meaning {
             Meaning::Acknowledged => self.act(draft, taken_up(alert), Some(alert)),
             Meaning::Unacknowledged => {
@@ -353,23 +358,6 @@ impl Context<'_> {
             let change = Change { kind: EventKind::Updated, changes, comment: None };
             draft.push(self.ids, change, self.actor(), self.now(), Some(alert));
         }
-    }
-}
-
-/// What was known of an alert before a signal, as far as its incident's timeline tells of changes to it.
-#[derive(Clone, Copy)]
-struct Known {
-    severity: Severity,
-    /// How many.
-    correlations: usize,
-    /// How many.
-    related: usize,
-}
-
-impl Known {
-    fn of(alert: &Alert) -> Self {
-        let Signal { correlations, related, .. } = &alert.signal;
-        Self { severity: alert.severity, correlations: correlations.len(), related: related.len() }
     }
 }
 

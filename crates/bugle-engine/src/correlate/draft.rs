@@ -1,7 +1,7 @@
 //! An incident while a batch changes it, with the events made so far.
 
 use bugle_model::{
-    Actor, Alert, Event, EventKind, IdGenerator, Incident, Severity, Timestamp, lifecycle::Change,
+    Actor, Alert, Event, EventKind, IdGenerator, Incident, Severity, Signal, Timestamp, lifecycle::Change,
 };
 
 /// An incident while it is being changed.
@@ -74,6 +74,18 @@ impl Draft {
             alert: alert.cloned().map(Box::new),
             incident: self.incident.clone(),
         });
+    }
+
+    /// Its one alert, which was only heard of in part, is known whole.
+    pub fn complete(&mut self, signal: &Signal) {
+        let incident = &mut self.incident;
+        incident.description.clone_from(&signal.description);
+        incident.labels.clone_from(&signal.labels);
+        incident.service.clone_from(&signal.service);
+        incident.host.clone_from(&signal.host);
+        incident.entity.clone_from(&signal.entity);
+        incident.started_at = signal.started_at.unwrap_or(incident.started_at);
+        self.changed = true;
     }
 
     /// An alert that fires joins, or one that belonged to it before fires again.
