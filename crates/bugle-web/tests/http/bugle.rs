@@ -30,7 +30,7 @@ pub struct TestBugle {
     pub admin_key: String,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl Drop for TestBugle {
@@ -61,7 +61,7 @@ impl TestBugle {
         let stopped = stop.clone().cancelled_owned();
         let server = TaskTracker::new().spawn(bugle_web::serve(listener, router, settings, stopped));
         let admin_key = key(&engine, Scope::Admin).await;
-        Self { address, engine, admin_key, stop, server, _folder: folder }
+        Self { address, engine, admin_key, stop, server, folder }
     }
 
     /// A key with this scope.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    bugle::{TestBugle, hmac_hex},
+    bugle::{TestBugle, hmac_hex, until},
     client::{raw, request},
 };
 
@@ -158,17 +158,44 @@ async fn a_redelivery_is_told_and_makes_nothing_new() {
     assert_eq!(bugle.only_incident().await["alerts"]["total"], 1);
 }
 
+/// Another process that holds the database's write lock until it is told to let go, as a backup tool may.
+fn lock_database(folder: &std::path::Path) -> std::process::Child {
+    use std::{io::Read as _, process::Stdio};
+    const SCRIPT: &str = "import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+database.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+sys.stdin.read()
+database.execute('ROLLBACK')";
+    let mut child = std::process::Command::new("python3")
+        .args(["-c", SCRIPT])
+        .arg(folder.join("bugle.db"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is needed");
+    let mut told = [0; 4];
+    child.stdout.as_mut().unwrap().read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"held");
+    child
+}
+
 #[tokio::test]
-async fn a_store_that_is_too_slow_is_told_to_be_tried_again() {
+async fn a_store_that_hangs_means_try_again_and_recovers_by_itself() {
     let settings = bugle_web::WebSettings {
-        append_time_max: std::time::Duration::ZERO,
+        append_time_max: std::time::Duration::from_millis(200),
         ..bugle_web::WebSettings::default()
     };
     let bugle = TestBugle::with(settings).await;
     let hook = bugle.integration("datadog", None).await;
+    let mut holder = lock_database(bugle.folder.path());
     let answer = hook.send(&[], BODY).await;
     answer.expect_error(503, "STORE_UNAVAILABLE");
     assert_eq!(answer.header("retry-after"), Some("5"));
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    until("the store takes calls again", async || (hook.send(&[], BODY).await.status == 200).then_some(()))
+        .await;
 }
 
 #[tokio::test]
