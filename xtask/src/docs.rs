@@ -6,7 +6,7 @@ use std::{fmt::Write, path::Path};
 use anyhow::{Context, Result, bail};
 use bugle_platforms::{
     source::{COMMON_SETTINGS, SenderRetry, Setting, Source},
-    table::{DIALECTS, SOURCES},
+    table::{self, DIALECTS, SOURCES},
 };
 
 use crate::shell;
@@ -55,13 +55,15 @@ fn between(page: &str, name: &str, text: &str) -> Result<String> {
 }
 
 fn overview() -> Result<String> {
-    let mut table = String::from("| platform | it calls | setup on its side |\n|---|---|---|\n");
+    let mut table =
+        String::from("| platform | it calls | called as dialect | setup on its side |\n|---|---|---|---|\n");
     for source in SOURCES {
         let slug = source.slug();
         let setup = format!("crates/bugle-platforms/fixtures/{slug}/SETUP.md");
+        let dialect = table::dialect(slug).map(|dialect| format!("`{}`", dialect.slug())).unwrap_or_default();
         writeln!(
             table,
-            "| {} | `/api/v1/webhooks/{slug}/{{integration_id}}` | [SETUP.md]({setup}) |",
+            "| {} | `/api/v1/webhooks/{slug}/{{integration_id}}` | {dialect} | [SETUP.md]({setup}) |",
             source.title()
         )?;
     }
@@ -80,7 +82,11 @@ fn reference() -> Result<String> {
     }
     page.push_str("\n# Dialects\n");
     for dialect in DIALECTS {
-        write!(page, "\n## {}\n\nDialect `{}`.\n", dialect.title(), dialect.slug())?;
+        write!(page, "\n## {}\n\nDialect `{}`.", dialect.title(), dialect.slug())?;
+        if let Some(scheme) = dialect.scheme(&serde_json::Map::new()) {
+            write!(page, " With a secret, calls are proven by `{}`.", scheme.name())?;
+        }
+        page.push('\n');
         if !dialect.settings().is_empty() {
             page.push('\n');
             settings(&mut page, dialect.settings())?;
