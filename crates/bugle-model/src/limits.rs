@@ -24,7 +24,7 @@ pub const CORRELATION_ID_BYTES_MAX: usize = 128;
 pub const SECRETS_MAX: usize = 8;
 /// For how long old secrets go on beside a new one when nobody says: a day, in which every sender can be changed over.
 pub const SECRET_OVERLAP_DEFAULT: std::time::Duration = std::time::Duration::from_hours(24);
-/// Rejected receipts kept for each integration; the oldest go first.
+/// Rejected receipts kept for each integration, and as many undecodable ones; the oldest go first.
 pub const QUARANTINE_PER_INTEGRATION_MAX: u32 = 1_000;
 /// Rejected receipts written each second for each integration. What comes beyond is counted, answered, and not kept:
 /// a flood of forged calls must not fill the disk.

@@ -6,6 +6,7 @@
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
 //! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`: the intentions, by noun.
+//! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
@@ -24,6 +25,7 @@ mod readers;
 mod receipts;
 mod recent;
 mod redelivery;
+mod retention;
 mod sql;
 mod store;
 mod words;
@@ -40,6 +42,7 @@ use crate::{
     migrate::migrate,
     readers::Readers,
     recent::Recent,
+    retention::Retention,
     writer::Writer,
 };
 
@@ -100,6 +103,7 @@ pub struct SqliteStore {
     _checkpointer: Checkpointer,
     claims: Arc<Claims>,
     recent: Arc<Recent>,
+    retention: Arc<Retention>,
     clock: Arc<dyn Clock>,
     _lock: File,
 }
@@ -118,6 +122,7 @@ impl SqliteStore {
             _checkpointer: checkpointer,
             claims: Arc::default(),
             recent: Arc::default(),
+            retention: Arc::default(),
             clock: options.clock,
             _lock: lock,
         })

@@ -6,8 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::OpenError;
 
 /// The steps in their order; the first is number 1. A released step is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_event_position.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_event_position.sql"),
+    include_str!("../migrations/0003_retention.sql"),
+];
 
 /// The schema that this program knows.
 const SCHEMA: i64 = MIGRATIONS.len().cast_signed() as i64;

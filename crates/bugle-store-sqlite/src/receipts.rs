@@ -20,7 +20,7 @@ use crate::{
 
 /// Bodies read at once for the pipeline; more wait for the next read.
 const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Rejected receipts pushed out by one append, should there ever be more than one too many.
+/// Quarantined receipts pushed out by one more, should there ever be more than one too many.
 const PUSHED_OUT_MAX: i64 = 16;
 
 /// A receipt with its documents written, so that the writer does not have to.
@@ -74,9 +74,7 @@ fn insert(connection: &Connection, recent: &Recent, row: &Written) -> rusqlite::
     let outcome =
         ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
     place(connection, receipt.integration_id.as_i64(), &outcome, None)?;
-    if rejected {
-        push_out(connection, receipt.integration_id.as_i64())?;
-    }
+    push_out(connection, receipt.integration_id.as_i64(), state)?;
     Ok(Appended { duplicate_of })
 }
 
@@ -119,22 +117,27 @@ fn place(
     Ok(())
 }
 
-/// Deletes the rejected receipts of an integration that are beyond its bound.
-fn push_out(connection: &Connection, integration_id: i64) -> rusqlite::Result<()> {
+/// Deletes the receipts of an integration that are beyond the bound of a quarantined state.
+fn push_out(connection: &Connection, integration_id: i64, state: ReceiptState) -> rusqlite::Result<()> {
+    if !matches!(state, ReceiptState::Rejected | ReceiptState::Undecodable) {
+        return Ok(());
+    }
     let newest_too_many: Option<i64> = connection
         .prepare_cached(sql::QUARANTINE_OVERFLOW)?
-        .query_row(params![integration_id, QUARANTINE_PER_INTEGRATION_MAX], |row| row.get(0))
+        .query_row(params![integration_id, state.code(), QUARANTINE_PER_INTEGRATION_MAX], |row| row.get(0))
         .optional()?;
     let Some(newest_too_many) = newest_too_many else { return Ok(()) };
     let oldest: Vec<i64> = connection
         .prepare_cached(sql::QUARANTINE_OLDEST)?
-        .query_map(params![integration_id, newest_too_many, PUSHED_OUT_MAX], |row| row.get(0))?
+        .query_map(params![integration_id, state.code(), newest_too_many, PUSHED_OUT_MAX], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for id in oldest {
-        connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
-        connection.prepare_cached(sql::DELETE)?.execute([id])?;
-    }
-    Ok(())
+    oldest.into_iter().try_for_each(|id| delete(connection, id))
+}
+
+/// Deletes a receipt that is dealt with.
+pub(crate) fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
+    connection.prepare_cached(sql::DELETE)?.execute([id]).map(drop)
 }
 
 /// Moves a receipt to where a step left it. One that is not known is passed over: retention may have been faster.
@@ -150,10 +153,7 @@ pub(crate) fn record(
     let leave = if outcome.state == ReceiptState::Pending { sql::DELETE_OUTCOME } else { sql::DELETE_INBOX };
     connection.prepare_cached(leave)?.execute([id])?;
     place(connection, integration, outcome, (!outcome.signals.is_empty()).then_some(signals))?;
-    if outcome.state == ReceiptState::Rejected {
-        push_out(connection, integration)?;
-    }
-    Ok(())
+    push_out(connection, integration, outcome.state)
 }
 
 /// Puts a receipt before the pipeline again.

@@ -8,10 +8,10 @@ use bugle_model::{
 };
 use bugle_store::{
     Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
-    ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
+    PruneBefore, Pruned, ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
 };
 
-use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery};
+use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery, retention};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -126,6 +126,10 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<u32> {
         redelivery::recover(&self.writer, destination_id, since, now, limit).await
+    }
+
+    async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned> {
+        retention::prune(&self.writer, &self.retention, before, limit).await
     }
 
     async fn integrations(&self) -> Result<Vec<Integration>> {

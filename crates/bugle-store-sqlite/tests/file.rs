@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use bugle_model::IntegrationId;
-use bugle_store::{Step, Store, conformance::sample};
+use bugle_model::{IntegrationId, Receipt, ReceiptState};
+use bugle_store::{PruneBefore, ReceiptOutcome, Step, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
@@ -148,4 +148,44 @@ async fn the_log_stays_short_under_load_and_everything_is_kept() {
         store.receipt(bugle_model::id::Id::from_i64(7_099)).await.unwrap().unwrap().0.body.len(),
         200_000
     );
+}
+
+async fn pruned_to_the_end(store: &SqliteStore, before: PruneBefore) -> u32 {
+    let mut receipts = 0;
+    for step in 0_u32.. {
+        assert!(step < 100_000, "retention comes to no end");
+        let pruned = store.prune(before, 200).await.unwrap();
+        receipts += pruned.receipts;
+        if !pruned.more {
+            break;
+        }
+    }
+    receipts
+}
+
+/// What is deleted leaves the file too, and what stays is still whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_shrinks_when_what_is_old_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let of = IntegrationId::from_i64(5);
+    let mut step = Step::default();
+    for id in 1..=300 {
+        let receipt = Receipt { body: vec![7; 100_000], ..sample::receipt(id, of) };
+        let (state, problem, signals) = (ReceiptState::Processed, None, Vec::new());
+        step.receipts.push(ReceiptOutcome { id: receipt.id, state, problem, signals });
+        store.append(receipt).await.unwrap();
+    }
+    let stays = Receipt { body: vec![8; 100_000], ..sample::receipt(301, of) };
+    store.append(stays.clone()).await.unwrap();
+    store.commit(step).await.unwrap();
+    drop(store);
+    let size = || fs::metadata(folder.path().join("bugle.db")).unwrap().size();
+    assert!(size() > 30_000_000, "{}", size());
+    let store = open(folder.path()).unwrap();
+    let before = PruneBefore { receipts: Some(sample::after(60)), incidents: None };
+    assert_eq!(pruned_to_the_end(&store, before).await, 300);
+    assert_eq!(store.receipt(stays.id).await.unwrap().unwrap().0.body, stays.body);
+    drop(store);
+    assert!(size() < 6_000_000, "{}", size());
 }

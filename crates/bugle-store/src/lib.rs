@@ -229,6 +229,26 @@ pub struct DeliveryFilter {
     pub incident_id: Option<IncidentId>,
 }
 
+/// What is old enough to go. Without a moment, all of that kind stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneBefore {
+    /// Receipts that are dealt with and were received before this.
+    pub receipts: Option<Timestamp>,
+    /// Incidents that were resolved before this, and of which no delivery waits.
+    pub incidents: Option<Timestamp>,
+}
+
+/// What one step of retention deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Receipts.
+    pub receipts: u32,
+    /// Incidents, each with all that belonged to it.
+    pub incidents: u32,
+    /// Whether another step would find something to do at once.
+    pub more: bool,
+}
+
 /// What the store keeps about itself.
 #[derive(Clone)]
 pub struct Instance {
@@ -255,7 +275,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn ping(&self) -> Result<()>;
 
     /// Keeps a receipt. Durable when it returns. Rejected ones beyond
-    /// [`bugle_model::limits::QUARANTINE_PER_INTEGRATION_MAX`] push out the oldest rejected one of their integration.
+    /// [`bugle_model::limits::QUARANTINE_PER_INTEGRATION_MAX`] push out the oldest rejected one of their integration; so
+    /// do undecodable ones the oldest undecodable one.
     async fn append(&self, receipt: Receipt) -> Result<Appended>;
     /// Pending receipts, oldest first.
     async fn pending(&self, limit: u32) -> Result<Vec<Receipt>>;
@@ -316,6 +337,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         now: Timestamp,
         limit: u32,
     ) -> Result<u32>;
+
+    /// Deletes some of what is old enough, and gives space back: a step that is short, so that it can run beside the load.
+    /// At most `limit` receipts go, and at most about as many rows of incidents; a large incident takes several steps, its
+    /// deliveries first. Never what is pending, unresolved or unsettled. An alert goes with the incident it belongs to;
+    /// one that is not resolved and was heard of since then stays, without an incident.
+    async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned>;
 
     /// All integrations that are not deleted.
     async fn integrations(&self) -> Result<Vec<Integration>>;

@@ -1,11 +1,19 @@
 //! What people configure, and what the store keeps about itself.
 
+/// The largest id that was ever stored. Configured things have random ids of their own and do not count.
+macro_rules! id_floor {
+    () => {
+        "SELECT max(id_floor, coalesce((SELECT max(id) FROM receipt), 0), coalesce((SELECT max(id) FROM alert), 0), \
+         coalesce((SELECT max(id) FROM incident), 0), coalesce((SELECT max(id) FROM event), 0), \
+         coalesce((SELECT max(id) FROM delivery), 0)) FROM instance WHERE id = 1"
+    };
+}
+
 statements! {
     SEAL_KEY = "SELECT seal_key FROM instance WHERE id = 1";
-    /// Configured things have random ids of their own and do not count.
-    ID_FLOOR = "SELECT max(coalesce((SELECT max(id) FROM receipt), 0), coalesce((SELECT max(id) FROM alert), 0), \
-        coalesce((SELECT max(id) FROM incident), 0), coalesce((SELECT max(id) FROM event), 0), \
-        coalesce((SELECT max(id) FROM delivery), 0))";
+    ID_FLOOR = id_floor!();
+    /// Before rows are deleted, one of which may have it.
+    REMEMBER_ID_FLOOR = concat!("UPDATE instance SET id_floor = (", id_floor!(), ") WHERE id = 1");
     PING = "UPDATE instance SET pings = pings + 1 WHERE id = 1";
 
     INTEGRATIONS = "SELECT id, document FROM integration WHERE deleted_at IS NULL ORDER BY id";

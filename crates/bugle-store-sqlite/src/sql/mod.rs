@@ -14,6 +14,7 @@ pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod incidents;
 pub(crate) mod receipts;
+pub(crate) mod retention;
 
 #[cfg(test)]
 mod tests;

@@ -30,10 +30,10 @@ statements! {
     SAME_SENDER_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
         ORDER BY id LIMIT 1";
     /// The newest of those that are too many: the one after as many as may be kept.
-    QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = 4 \
-        ORDER BY receipt_id DESC LIMIT 1 OFFSET ?2";
-    QUARANTINE_OLDEST = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = 4 AND \
-        receipt_id <= ?2 ORDER BY receipt_id LIMIT ?3";
+    QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = ?2 \
+        ORDER BY receipt_id DESC LIMIT 1 OFFSET ?3";
+    QUARANTINE_OLDEST = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = ?2 AND \
+        receipt_id <= ?3 ORDER BY receipt_id LIMIT ?4";
 
     PENDING = concat!("SELECT ", columns!(), ", 0, NULL, r.body FROM inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
         WHERE i.receipt_id > -1 ORDER BY i.receipt_id LIMIT ?1");

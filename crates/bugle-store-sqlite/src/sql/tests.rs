@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{config, deliveries, incidents, receipts};
+use super::{config, deliveries, incidents, receipts, retention};
 
 /// Tables of a handful of rows that a person configured, or of one row.
 const SMALL: &[&str] =
@@ -35,7 +35,7 @@ fn is_bounded(line: &str) -> bool {
 fn every_statement_uses_an_index() {
     let mut connection = Connection::open_in_memory().unwrap();
     crate::migrate::migrate(&mut connection).unwrap();
-    let groups = [receipts::ALL, incidents::ALL, deliveries::ALL, config::ALL];
+    let groups = [receipts::ALL, incidents::ALL, deliveries::ALL, retention::ALL, config::ALL];
     for (name, statement) in groups.into_iter().flatten() {
         let plan = plan(&connection, statement);
         assert!(plan.iter().all(|line| is_bounded(line)), "{name}: {plan:#?}");

@@ -14,6 +14,7 @@ pub mod deliveries;
 pub mod events;
 pub mod incidents;
 pub mod receipts;
+pub mod retention;
 pub mod sample;
 
 use crate::PageRequest;
@@ -30,6 +31,7 @@ macro_rules! conformance_tests {
             receipts: a_receipt_reads_back_whole, pending_receipts_come_oldest_first,
                 the_senders_own_id_makes_a_duplicate, an_equal_body_is_told_of_and_processed,
                 a_rejected_receipt_is_never_an_original, the_quarantine_is_bounded,
+                undecodable_receipts_are_bounded,
                 a_requeued_receipt_is_pending_again, receipts_are_listed_without_bodies_by_page;
             incidents: a_step_is_kept_whole, a_stale_revision_conflicts_and_leaves_nothing,
                 one_unresolved_incident_for_a_grouping_key, the_incident_resolved_last_is_found,
@@ -41,6 +43,11 @@ macro_rules! conformance_tests {
                 the_backlog_counts_what_is_unsettled, a_deleted_destination_is_sent_nothing,
                 settling_twice_changes_nothing, deliveries_are_filtered;
             events: events_come_in_the_order_of_their_commits, who_reads_on_while_others_commit_misses_nothing;
+            retention: old_receipts_go_once_they_are_dealt_with, a_pruned_senders_id_is_new_again,
+                old_resolved_incidents_go_with_all_that_is_theirs, what_waits_keeps_its_incident,
+                what_a_deleted_destination_would_get_keeps_nothing, alerts_that_moved_on_or_still_fire_stay,
+                a_step_is_small_and_steps_reach_the_end, without_a_moment_all_stay,
+                an_instance_remembers_its_largest_id;
             config: integrations_read_back_and_go, destinations_read_back_and_keep_their_circuits,
                 api_keys_read_back_and_go, an_instance_keeps_its_key_and_knows_its_largest_id;
         }

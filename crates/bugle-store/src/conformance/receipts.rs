@@ -139,6 +139,24 @@ pub async fn the_quarantine_is_bounded(store: &dyn Store) {
     assert_eq!(pending(store).await, [2]);
 }
 
+/// Those that were proven and not understood are bounded by themselves.
+pub async fn undecodable_receipts_are_bounded(store: &dyn Store) {
+    let bound = i64::from(QUARANTINE_PER_INTEGRATION_MAX);
+    append(store, sample::rejected(1, OF)).await;
+    append(store, sample::receipt(2, OTHER)).await;
+    store.commit(processed(2, ReceiptState::Undecodable)).await.unwrap();
+    let mut step = Step::default();
+    for id in 10..10 + bound + 3 {
+        append(store, sample::receipt(id, OF)).await;
+        step.receipts.extend(processed(id, ReceiptState::Undecodable).receipts);
+    }
+    store.commit(step).await.unwrap();
+    assert_eq!(state(store, 12).await, None);
+    for (id, expected) in [(1, Rejected), (2, ReceiptState::Undecodable), (13, ReceiptState::Undecodable)] {
+        assert_eq!(state(store, id).await, Some(expected), "{id}");
+    }
+}
+
 /// With its new verdict, and without what was wrong before.
 pub async fn a_requeued_receipt_is_pending_again(store: &dyn Store) {
     append(store, sample::rejected(1, OF)).await;

@@ -13,7 +13,7 @@ use bugle_model::{
 };
 use bugle_store::{
     Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, Next,
-    PageRequest, ReceiptFilter, Settlement, SignalOutcome, Step,
+    PageRequest, PruneBefore, Pruned, ReceiptFilter, Settlement, SignalOutcome, Step,
 };
 use tokio::sync::Notify;
 
@@ -327,6 +327,9 @@ impl Store for MemoryStore {
         unused()
     }
     async fn recover(&self, _: DestinationId, _: Timestamp, _: Timestamp, _: u32) -> Result<u32> {
+        unused()
+    }
+    async fn prune(&self, _: PruneBefore, _: u32) -> Result<Pruned> {
         unused()
     }
     async fn integrations(&self) -> Result<Vec<Integration>> {
