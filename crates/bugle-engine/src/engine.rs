@@ -21,6 +21,7 @@ use crate::{
     dispatch::{Control, Dispatcher, DispatcherParts, Observer},
     health::{Health, HealthReport},
     metrics::Metrics,
+    retention::Retention,
     send::{Sender, SenderOptions},
     stream::{CircuitNews, DeliveryNews, Feed, News},
 };
@@ -32,6 +33,8 @@ pub struct EngineSettings {
     pub allowed_networks: Vec<IpNet>,
     /// Where people reach this hub, for links in what is sent.
     pub public_url: Option<Url>,
+    /// What is kept for how long.
+    pub retention: Retention,
 }
 
 /// Why an engine could not be opened.
@@ -112,10 +115,11 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Starts the pipeline and the stream.
+    /// Starts the pipeline, the stream and retention.
     pub fn start(self: &Arc<Self>) {
         self.tasks.spawn(self.clone().run_feed());
         self.tasks.spawn(self.clone().run_pipeline());
+        self.tasks.spawn(self.clone().run_retention());
     }
 
     /// Stops: the pipeline finishes its batch, attempts under way get until `within` to finish. What is left is in the
@@ -219,6 +223,10 @@ impl Engine {
 
     pub(crate) fn allowed_networks(&self) -> &[IpNet] {
         &self.settings.allowed_networks
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.settings.retention
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

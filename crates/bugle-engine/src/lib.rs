@@ -6,7 +6,7 @@
 //! - [`dispatch`] and [`send`]: render, sign, send, record.
 //!
 //! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`incidents`] are acted on,
-//! [`stream`] tells who listens what happens, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
+//! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
 //!
 //! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
 
@@ -19,6 +19,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod metrics;
 pub mod pipeline;
+pub mod retention;
 pub mod send;
 pub mod stream;
 

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub(crate) receipts_processed: Counter,
     pub(crate) events: Counter,
     pub(crate) quarantine_overflow: Counter,
+    pub(crate) pruned_receipts: Counter,
+    pub(crate) pruned_incidents: Counter,
     attempts: Family<AttemptLabels, Counter>,
     attempt_seconds: Family<DestinationLabels, Histogram, fn() -> Histogram>,
     backlog: Family<DestinationLabels, Gauge<i64, AtomicI64>>,
@@ -58,6 +60,22 @@ pub struct Metrics {
 /// From a quarter of a millisecond to eight seconds.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+}
+
+/// Counters of receipts and of incidents that retention deleted.
+fn pruned(registry: &mut Registry) -> (Counter, Counter) {
+    let (receipts, incidents) = <(Counter, Counter)>::default();
+    registry.register(
+        "bugle_pruned_receipts",
+        "Receipts that were deleted because they were old",
+        receipts.clone(),
+    );
+    registry.register(
+        "bugle_pruned_incidents",
+        "Resolved incidents that were deleted because they were old",
+        incidents.clone(),
+    );
+    (receipts, incidents)
 }
 
 impl Default for Metrics {
@@ -91,6 +109,7 @@ impl Default for Metrics {
             "Rejected calls that were answered and not kept because too many came",
             quarantine_overflow.clone(),
         );
+        let (pruned_receipts, pruned_incidents) = pruned(&mut registry);
         registry.register(
             "bugle_delivery_attempts",
             "Attempts by destination and outcome",
@@ -121,6 +140,8 @@ impl Default for Metrics {
             receipts_processed,
             events,
             quarantine_overflow,
+            pruned_receipts,
+            pruned_incidents,
             attempts,
             attempt_seconds,
             backlog,
