@@ -16,7 +16,7 @@ use toml::Spanned;
 
 pub use environment::{Environment, read_secret};
 pub use values::{
-    BodyLimit, Folder, Hidden, HttpUrl, Listen, LogFormat, LogLevel, Networks, Seconds, Switch, Value,
+    BodyLimit, Days, Folder, Hidden, HttpUrl, Listen, LogFormat, LogLevel, Networks, Seconds, Switch, Value,
 };
 
 /// The commented default configuration.
@@ -208,6 +208,10 @@ settings! {
         trusted_proxies: Networks = "BUGLE_TRUSTED_PROXIES";
         /// The largest body that is taken in, in bytes.
         body_limit_bytes: BodyLimit = "BUGLE_BODY_LIMIT_BYTES";
+        /// For how many days receipts are kept that are dealt with.
+        retention_receipts_days: Days = "BUGLE_RETENTION_RECEIPTS_DAYS";
+        /// For how many days incidents are kept that are resolved.
+        retention_incidents_days: Days = "BUGLE_RETENTION_INCIDENTS_DAYS";
         /// Whether /metrics wants an API key.
         metrics_auth: Switch = "BUGLE_METRICS_AUTH";
         /// How log lines are written.

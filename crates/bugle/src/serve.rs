@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use bugle_engine::EngineSettings;
+use bugle_engine::{EngineSettings, retention::Retention};
 use bugle_web::WebSettings;
 use clap::Args;
 use tokio::net::TcpListener;
@@ -95,6 +95,10 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     EngineSettings {
         allowed_networks: settings.allowed_networks.value.0.clone(),
         public_url: settings.public_url.as_ref().map(|given| given.value.0.clone()),
+        retention: Retention {
+            receipts: settings.retention_receipts_days.value.bound(),
+            incidents: settings.retention_incidents_days.value.bound(),
+        },
     }
 }
 

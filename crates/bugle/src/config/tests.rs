@@ -17,6 +17,9 @@ fn the_commented_file_is_valid_and_says_every_default() {
     }
     assert_eq!(settings.listen.value.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.body_limit_bytes.value.0, bugle_model::limits::BODY_BYTES_MAX);
+    let retention = bugle_engine::retention::Retention::default();
+    assert_eq!(settings.retention_receipts_days.value.bound(), retention.receipts);
+    assert_eq!(settings.retention_incidents_days.value.bound(), retention.incidents);
     assert_eq!(settings.listen.origin, Origin::Default);
     let as_file = load(DEFAULT_FILE, Flags::default(), &Environment::default()).unwrap();
     assert!(matches!(as_file.listen.origin, Origin::File(_, 12)), "{:?}", as_file.listen.origin);
@@ -63,6 +66,8 @@ fn an_error_in_the_file_says_line_and_column() {
         ("lisen = \"127.0.0.1:1\"\n", vec!["line 1, column 1", "unknown field `lisen`", "`listen`"]),
         ("body_limit_bytes = 5\n", vec!["line 1, column 20", "from 1024 to"]),
         ("shutdown_seconds = -1\n", vec!["line 1, column 20", "from 0 to 3600"]),
+        ("retention_receipts_days = 36501\n", vec!["line 1, column 27", "days from 0 to 36500"]),
+        ("retention_incidents_days = 0.5\n", vec!["line 1, column 28"]),
         ("log_format = \"xml\"\n", vec!["line 1, column 14", "`text` or `json`"]),
         ("log_level = \"\"\n", vec!["line 1, column 13", "is not a log level"]),
         ("public_url = \"bugle.example.com\"\n", vec!["line 1, column 14", "is not a URL"]),
@@ -78,6 +83,15 @@ fn an_error_in_the_file_says_line_and_column() {
             assert!(message.contains(part), "{file:?} should say {part:?}, and says: {message}");
         }
     }
+}
+
+#[test]
+fn nought_days_are_for_ever() {
+    let environment = Environment::from([("BUGLE_RETENTION_RECEIPTS_DAYS", "0")]);
+    let settings = load("retention_incidents_days = 2\n", Flags::default(), &environment).unwrap();
+    assert_eq!(settings.retention_receipts_days.value.bound(), None);
+    let two_days = std::time::Duration::from_hours(48);
+    assert_eq!(settings.retention_incidents_days.value.bound(), Some(two_days));
 }
 
 #[test]

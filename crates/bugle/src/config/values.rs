@@ -1,6 +1,6 @@
 //! The types of the settings: each reads itself from text, says what is wrong with it, and shows itself without secrets.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -48,7 +48,7 @@ macro_rules! read_from_number {
         impl Value for $type {}
     )*};
 }
-read_from_number!(BodyLimit, Seconds);
+read_from_number!(BodyLimit, Seconds, Days);
 
 /// A folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,6 +256,35 @@ impl FromStr for Seconds {
 }
 
 impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// For how long something is kept, in whole days. 0 is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days(pub u32);
+
+/// A hundred years.
+const DAYS_MAX: u32 = 36_500;
+
+impl Days {
+    /// The same as a time; none is for ever.
+    pub fn bound(self) -> Option<Duration> {
+        (self.0 > 0).then(|| Duration::from_hours(24) * self.0)
+    }
+}
+
+impl FromStr for Days {
+    type Err = BadValue;
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let days = text.trim().parse().ok().filter(|days| *days <= DAYS_MAX);
+        let refuse = || BadValue::new(format!("`{text}` is not a whole number of days from 0 to {DAYS_MAX}"));
+        days.map(Self).ok_or_else(refuse)
+    }
+}
+
+impl fmt::Display for Days {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
