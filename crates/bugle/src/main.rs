@@ -4,7 +4,7 @@
 //! - [`config`]: settings, the only reader of the environment.
 //! - [`serve`], [`demo`]: the hub itself, and the hub with everything around it.
 //! - [`nouns`]: the commands that talk to a running hub, over [`client`].
-//! - [`listen`], [`send`], [`bench`], [`proof`]: a receiver, a sender, load, and signatures by hand.
+//! - [`listen`], [`send`], [`mod@bench`], [`proof`]: a receiver, a sender, load, and signatures by hand.
 //! - [`output`]: everything that is printed.
 //!
 //! What never lives here: what an alert means, and how it is stored or sent.

@@ -1,7 +1,7 @@
 //! Which addresses may be called. A destination's URL is written by people whom the operator of this machine need not
 //! trust with the machine's own network, so private and special addresses are refused unless a network is allowed.
 //!
-//! The check that counts is made on every resolved address at the moment of dialling (see [`super::connector`]):
+//! The check that counts is made on every resolved address at the moment of dialling (see `connector`):
 //! a name that resolves well today may resolve to the cloud's metadata service tomorrow. [`check_url`] only tells
 //! early what could never work.
 
