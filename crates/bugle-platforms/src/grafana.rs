@@ -1,6 +1,6 @@
-//! Grafana's webhook contact point (unified alerting), and the webhook notifier of Grafana 8 and older ([`legacy`]).
+//! Grafana's webhook contact point (unified alerting), and the webhook notifier of Grafana 8 and older (`legacy`).
 //!
-//! The document of unified alerting is Alertmanager's with additions; the shared part is in [`crate::alertmanager`].
+//! The document of unified alerting is Alertmanager's with additions; the shared part is in `alertmanager`.
 //! <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/>
 
 mod legacy;

@@ -1,8 +1,8 @@
 //! Reading a body whose shape only its author knows: which path of it becomes which field of a signal.
 //!
 //! A mapping is the setting `mapping` of an integration. What it does not name is looked for under the names that people
-//! usually choose, so that most bodies are understood without any. [`check`] shows a person what a mapping makes of a
-//! body. Which words mean firing or resolved is in [`words`]; which names are usual is in [`field`].
+//! usually choose, so that most bodies are understood without any. [`check()`] shows a person what a mapping makes of a
+//! body. Which words mean firing or resolved is in `words`; which names are usual is in `field`.
 
 mod check;
 mod field;

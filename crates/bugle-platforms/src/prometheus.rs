@@ -1,6 +1,6 @@
 //! Prometheus, by way of Alertmanager's webhook receiver (document version 4).
 //!
-//! Alertmanager signs nothing and retries only on 5xx. The document itself is in [`crate::alertmanager`].
+//! Alertmanager signs nothing and retries only on 5xx. The document itself is in `alertmanager`.
 
 use std::time::Duration;
 

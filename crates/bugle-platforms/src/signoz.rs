@@ -1,6 +1,6 @@
 //! SigNoz, which sends Alertmanager's document with labels and annotations of its own.
 //!
-//! What is shared is in [`crate::alertmanager`]; the rest follows the rule manager and the webhook notifier of
+//! What is shared is in `alertmanager`; the rest follows the rule manager and the webhook notifier of
 //! <https://github.com/SigNoz/signoz>.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Why a request is not proven, found by asking what would have to be different for it to be.
 //!
-//! Every hypothesis is a scheme, a secret and a request of which one thing was changed, and is judged by [`verify`] itself:
+//! Every hypothesis is a scheme, a secret and a request of which one thing was changed, and is judged by [`verify()`](super::verify()) itself:
 //! what is compared is compared in constant time, and no hash is ever seen here. A finding is told to the caller, so it
 //! holds nothing that was not in the call: no secret, no signature, no name of another integration. It is certain only
 //! where a signature held, which only somebody who has the secret can bring about.

@@ -3,7 +3,7 @@
 //! - this module: the schemes as data, and how a platform writes its own down.
 //! - `hmac`: keys and keyed hashes.
 //! - `sign`: the headers that prove a request of ours.
-//! - [`verify`]: whether a request to us is proven, and the most helpful reason when it is not.
+//! - [`verify()`]: whether a request to us is proven, and the most helpful reason when it is not.
 //! - [`diagnose`]: why a request is not proven, found by trying what would prove it.
 //! - `python`: the form that Monte Carlo signs in place of the body.
 //! - `seal`: what is stored in place of a credential, so that it can be verified again and not be read.
