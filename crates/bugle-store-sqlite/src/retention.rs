@@ -22,15 +22,16 @@ use crate::{
 
 /// How long a step may delete receipts, and again incidents, before it stops early.
 const TIME_MAX: Duration = Duration::from_millis(2);
-/// Old receipts looked at for each one that may be deleted. Those that came while the clock was ahead are passed over.
-const LOOKED_AT_FOR_EACH: u32 = 4;
+/// Receipts too young to go that one step looks at. It does not stop at the first: that may have come while the clock
+/// was ahead.
+const PASSED_OVER_MAX: u32 = 64;
 /// Rows deleted by one statement.
 const CHUNK: u32 = 16;
 /// Free pages that stay in the file for what comes next: 4 MiB. Giving them back would only move pages twice.
 const FREE_PAGES_KEPT: i64 = 1_024;
 const FREE_PAGES: &str = "PRAGMA freelist_count";
-/// Answers a row for each page that was given back (<https://www.sqlite.org/pragma.html#pragma_incremental_vacuum>).
-const GIVE_PAGES_BACK: &str = "PRAGMA incremental_vacuum(512)";
+/// So few that others in the same transaction do not wait long for the disk. Answers a row for each page (<https://www.sqlite.org/pragma.html#pragma_incremental_vacuum>).
+const GIVE_PAGES_BACK: &str = "PRAGMA incremental_vacuum(128)";
 
 /// Where the next step goes on among the resolved incidents: behind this one's moment and id. So those that something
 /// still waits for are passed over once a round, however many they are.
@@ -134,13 +135,17 @@ fn delete_receipts(
     limit: u32,
     pruned: &mut Pruned,
 ) -> rusqlite::Result<()> {
-    let mut old = Vec::new();
+    let (mut old, mut passed_over) = (Vec::new(), 0);
     let mut statement = connection.prepare_cached(sql::OLDEST_RECEIPTS)?;
-    let mut rows = statement.query([limit.saturating_mul(LOOKED_AT_FOR_EACH)])?;
-    while let Some(row) = rows.next()? {
+    let mut rows = statement.query([limit.saturating_add(PASSED_OVER_MAX)])?;
+    while passed_over < PASSED_OVER_MAX
+        && let Some(row) = rows.next()?
+    {
         let (id, received_at): (i64, i64) = (row.get(0)?, row.get(1)?);
         if received_at < before.as_millis() {
             old.push(id);
+        } else {
+            passed_over += 1;
         }
     }
     drop(rows);
@@ -271,4 +276,35 @@ fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
         }
     }
     Ok(given > 0 && free - given > FREE_PAGES_KEPT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a deleted destination would have got was counted too.
+    #[test]
+    fn the_backlog_loses_what_is_deleted_unsettled() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::migrate::migrate(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO destination (id, document, deleted_at) VALUES (50, '{}', 1);
+                 INSERT INTO incident (id, revision, status, severity, owner, platform, grouping_key, resolved_at, \
+                    words_hash, document) VALUES (1, 1, 3, 0, '', 'custom', 'key', 10, 0, '{}');
+                 INSERT INTO delivery (id, destination_id, incident_id, event_id, sequence, state, created_at) \
+                    VALUES (2, 50, 1, 8, 1, 0, 5), (3, 50, 1, 9, 2, 1, 5), (4, 50, 1, 7, 1, 2, 5), (5, 50, 6, 7, 1, 0, 5);
+                 INSERT INTO backlog VALUES (50, 3);",
+            )
+            .unwrap();
+        let before = PruneBefore { receipts: None, incidents: Some(Timestamp::from_millis(11)) };
+        let retention = Retention::default();
+        while retention.delete(&connection, before, 200).unwrap().more {}
+        let (unsettled, left): (i64, i64) = connection
+            .query_row("SELECT unsettled, (SELECT sum(id) FROM delivery) FROM backlog", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((unsettled, left), (1, 5));
+    }
 }

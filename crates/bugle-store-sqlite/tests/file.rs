@@ -10,7 +10,9 @@ use std::{
 };
 
 use bugle_model::{IntegrationId, Receipt, ReceiptState};
-use bugle_store::{PruneBefore, ReceiptOutcome, Step, Store, conformance::sample};
+use bugle_store::{
+    PageRequest, PruneBefore, ReceiptFilter, ReceiptOutcome, Step, Store, conformance::sample,
+};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
@@ -161,6 +163,40 @@ async fn pruned_to_the_end(store: &SqliteStore, before: PruneBefore) -> u32 {
         }
     }
     receipts
+}
+
+/// Calls come in while old ones go: of the new none is lost, of the old none is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_runs_beside_the_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()).unwrap());
+    let of = IntegrationId::from_i64(5);
+    for id in 1..=900 {
+        store.append(sample::rejected(id, of)).await.unwrap();
+    }
+    let load: Vec<_> = (1..=4_i64)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            let work = async move {
+                for number in 0..100 {
+                    let received_at = sample::after(3_600);
+                    let receipt = Receipt { received_at, ..sample::receipt(task * 1_000 + number, of) };
+                    store.append(receipt).await.unwrap();
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "a test waits for its tasks itself")]
+            tokio::spawn(work)
+        })
+        .collect();
+    let before = PruneBefore { receipts: Some(sample::after(60)), incidents: None };
+    assert_eq!(pruned_to_the_end(&store, before).await, 900);
+    for task in load {
+        task.await.unwrap();
+    }
+    assert_eq!(store.pending(1_000).await.unwrap().len(), 400);
+    let page = PageRequest { cursor: None, limit: 200 };
+    let filter = ReceiptFilter { state: Some(ReceiptState::Rejected), ..ReceiptFilter::default() };
+    assert!(store.receipts(filter, page).await.unwrap().data.is_empty());
 }
 
 /// What is deleted leaves the file too, and what stays is still whole.

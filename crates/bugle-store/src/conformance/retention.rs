@@ -131,6 +131,8 @@ pub async fn old_receipts_go_once_they_are_dealt_with(store: &dyn Store) {
     assert_eq!(prune(store, old()).await, (1, 0));
     assert_eq!(receipts(store).await, [7, 4]);
     assert_eq!(prune(store, old()).await, (0, 0));
+    receipt(store, 8, sample::NOON, ReceiptState::Processed).await;
+    assert_eq!(prune(store, old()).await, (1, 0), "those before it came while the clock was ahead");
 }
 
 /// A receipt that is gone is no original any more, and is not looked for when somebody asks for it again.
