@@ -222,7 +222,8 @@ pub async fn alerts_that_moved_on_or_still_fire_stay(store: &dyn Store) {
     let first = incident(store, 1, Some(sample::NOON), 1).await;
     settle_all(store, &first).await;
     let second = incident(store, 2, None, 1).await;
-    let resolved = Alert { status: AlertStatus::Resolved, ..sample::alert(11, &first) };
+    let resolved =
+        Alert { status: AlertStatus::Resolved, last_seen_at: young(), ..sample::alert(11, &first) };
     let moved = sample::alert(12, &first);
     let fires = Alert { last_seen_at: young(), ..sample::alert(13, &first) };
     let silent = sample::alert(14, &first);
