@@ -2,9 +2,9 @@
 
 /// Largest accepted request body. Vendors stay far below: PagerDuty stops at 256 KiB, Alertmanager groups rarely pass it.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Most headers kept of one request.
+/// Most headers of one request, in or out.
 pub const HEADERS_MAX: usize = 100;
-/// Longest header value kept.
+/// Longest header value that a destination may be given. Those of callers are bounded by the request head as a whole.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Deepest JSON accepted; serde_json's own limit is 128.
 pub const JSON_DEPTH_MAX: usize = 128;

@@ -263,8 +263,8 @@ pub struct Signal {
 
 impl Signal {
     /// Cuts every text to its limit and drops links that are not http or https, so that nothing a sender writes can
-    /// grow a row without bound or become a script in a page. A cut fingerprint keeps a hash-free prefix plus its length,
-    /// so two long keys that differ only far out are told apart by the platforms, not here.
+    /// grow a row without bound or become a script in a page. Fingerprints and grouping keys are left alone: the engine
+    /// shortens them with a hash, so that two long ones stay apart.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         cut(&mut self.title, limits::TITLE_BYTES_MAX);
