@@ -138,6 +138,12 @@ pub trait Dialect: Send + Sync {
         wishes.secret.and_then(|_| self.scheme(wishes.settings))
     }
 
+    /// Whether a destination like this cannot do without a secret: it signs with it, or a placeholder stands for it. One is
+    /// made where none is given, so that a configuration with `{{api_token}}` works as it stands.
+    fn needs_secret(&self, wishes: &Wishes<'_>) -> bool {
+        template::uses_secret(wishes)
+    }
+
     /// When a failed attempt is tried again, for a destination that is made without saying.
     fn retry(&self) -> RetryPolicy {
         RetryPolicy::default()

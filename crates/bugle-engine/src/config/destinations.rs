@@ -107,8 +107,14 @@ impl Engine {
             if new.template.is_some() { "template".into() } else { "standard-webhooks".into() }
         });
         let dialect = dialect(&slug)?;
-        let made =
-            if new.secret.is_none() && slug == "standard-webhooks" { Some(generate_secret()?) } else { None };
+        let wishes = Wishes {
+            template: new.template.as_ref(),
+            headers: &new.headers,
+            settings: &new.settings,
+            secret: None,
+        };
+        let makes_one = new.secret.is_none() && dialect.needs_secret(&wishes);
+        let made = makes_one.then(generate_secret).transpose()?;
         let now = self.clock().now();
         let secret = new.secret.or_else(|| made.clone()).map(|value| self.new_secret(value)).transpose()?;
         let url = parse_url(&new.url)?;

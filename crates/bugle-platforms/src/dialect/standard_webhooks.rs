@@ -56,6 +56,10 @@ impl Dialect for StandardWebhooks {
         headers::request(document::body(notice, include_raw)?, wishes.headers, &scope).map(Some)
     }
 
+    fn needs_secret(&self, _wishes: &Wishes<'_>) -> bool {
+        true
+    }
+
     fn scheme(&self, _settings: &Map<String, Value>) -> Option<Scheme> {
         Some(Scheme::Hmac(Hmac::standard_webhooks()))
     }

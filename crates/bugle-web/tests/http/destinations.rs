@@ -26,8 +26,9 @@ async fn the_documented_configuration_is_accepted_as_it_stands() {
             "status": "{{incident.status}}",
         },
     });
-    let made = bugle.post("/api/v1/destinations", json!({"webhook_config": config, "secret": "tok-1"})).await;
-    assert_eq!((&made["dialect"], &made["secret"]), (&json!("template"), &json!("tok-1")));
+    let made = bugle.post("/api/v1/destinations", json!({"webhook_config": config})).await;
+    assert_eq!(made["dialect"], "template");
+    let token = made["secret"].as_str().expect("a token is made where none is given, and shown once");
     assert_eq!(made["headers"]["Authorization"], "Bearer {{api_token}}");
     bugle.integration("datadog", None).await.send(&[], ALERT).await;
     let arrived = until("the delivery", || async { receiver.received().first().cloned() }).await;
@@ -39,6 +40,22 @@ async fn the_documented_configuration_is_accepted_as_it_stands() {
         "status": "open",
     });
     assert_eq!(arrived.body, expected);
+    assert_eq!(arrived.headers["authorization"], format!("Bearer {token}"));
+}
+
+#[tokio::test]
+async fn the_receivers_own_token_may_stand_beside_the_documented_configuration() {
+    let bugle = TestBugle::start().await;
+    let receiver = Receiver::start().await;
+    let config = json!({
+        "url": receiver.url(),
+        "headers": {"Authorization": "Bearer {{api_token}}"},
+        "template": {"title": "{{incident.title}}"},
+    });
+    let made = bugle.post("/api/v1/destinations", json!({"webhook_config": config, "secret": "tok-1"})).await;
+    assert_eq!(made["secret"], "tok-1");
+    bugle.integration("datadog", None).await.send(&[], ALERT).await;
+    let arrived = until("the delivery", || async { receiver.received().first().cloned() }).await;
     assert_eq!(arrived.headers["authorization"], "Bearer tok-1");
 }
 
