@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Engine,
     health::Heard,
+    pipeline::decode,
     stream::{News, ReceiptNews},
 };
 
@@ -200,7 +201,7 @@ impl Engine {
         if let Verification::Failed { reason, advice } = verification {
             return Err(self.refuse(admission, call, &schemes, reason, advice).await);
         }
-        let decoded = source.decode(&inbound, &integration.settings);
+        let decoded = decode(*source, &inbound, &integration.settings);
         let delivery_id = source.delivery_id(&inbound);
         let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, &schemes);
         let receipt =

@@ -8,8 +8,10 @@ use std::{
 };
 
 use bugle_model::{Integration, IntegrationId, Receipt, ReceiptState, Signal};
-use bugle_platforms::{DecodeError, Decoded, Inbound, table};
+use bugle_platforms::{DecodeError, Decoded, Inbound, Source, table};
 use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
+use futures_util::FutureExt;
+use serde_json::{Map, Value};
 
 use crate::{
     Engine,
@@ -18,6 +20,8 @@ use crate::{
 
 /// Receipts in one transaction. More would make each wait longer; fewer would pay more for durability.
 const BATCH_MAX: u32 = 256;
+/// How often a batch is decided anew at once when others change its incidents at the same moment; then it waits a little.
+const TRIES_MAX: u32 = 20;
 /// How long to wait after the store failed.
 const PAUSE_MS_MIN: u64 = 100;
 /// Longest wait after the store failed.
@@ -30,7 +34,7 @@ impl Engine {
     pub(crate) async fn run_pipeline(self: Arc<Self>) {
         let mut pause_ms = PAUSE_MS_MIN;
         while !self.stopping().is_cancelled() {
-            match self.process_batch().await {
+            match self.process_guarded().await {
                 Ok(0) => {
                     tokio::select! {
                         () = self.pipeline_wake().notified() => {}
@@ -43,7 +47,7 @@ impl Engine {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         pause_ms,
-                        "the pipeline waits for the store"
+                        "the pipeline waits and tries again"
                     );
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
@@ -55,6 +59,14 @@ impl Engine {
         }
     }
 
+    /// A panic in here is a defect; it must be loud, and it must not end the pipeline without a word.
+    async fn process_guarded(&self) -> Result<usize, StoreError> {
+        let batch = AssertUnwindSafe(self.process_batch()).catch_unwind();
+        batch.await.unwrap_or_else(|_| {
+            Err(StoreError::new("take the batch", "the pipeline panicked, which is a defect of Bugle"))
+        })
+    }
+
     /// Processes what waits, up to one batch, and says how many receipts that was.
     pub(crate) async fn process_batch(&self) -> Result<usize, StoreError> {
         let receipts = self.store().pending(BATCH_MAX).await?;
@@ -62,7 +74,7 @@ impl Engine {
             return Ok(0);
         }
         let count = receipts.len();
-        loop {
+        for _ in 0..TRIES_MAX {
             let (step, platforms) = self.decide(&receipts).await?;
             match self.commit(step).await {
                 Ok(()) => {
@@ -75,6 +87,7 @@ impl Engine {
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
+        Err(StoreError::new("commit the batch", "others kept changing the same incidents"))
     }
 
     /// Commits a step and wakes those it has deliveries for.
@@ -101,7 +114,7 @@ impl Engine {
         for (receipt, integration) in receipts.iter().zip(&integrations) {
             match integration.as_deref() {
                 None => aside.push(set_aside(receipt, ReceiptState::Ignored, "its integration was deleted")),
-                Some(integration) => match decode(receipt, integration) {
+                Some(integration) => match read(receipt, integration) {
                     Ok(decoded) => readings.push(Reading { receipt, integration, decoded }),
                     Err(error) => {
                         aside.push(set_aside(receipt, ReceiptState::Undecodable, &error.to_string()));
@@ -166,8 +179,7 @@ fn set_aside(receipt: &Receipt, state: ReceiptState, problem: &str) -> ReceiptOu
     ReceiptOutcome { id: receipt.id, state, problem: Some(problem.to_owned()), signals: Vec::new() }
 }
 
-/// Reads a receipt. A platform that panics is a defect; it must not stop the receipts behind this one.
-fn decode(receipt: &Receipt, integration: &Integration) -> Result<Decoded, DecodeError> {
+fn read(receipt: &Receipt, integration: &Integration) -> Result<Decoded, DecodeError> {
     let Some(source) = table::source(&integration.platform) else {
         return Err(DecodeError::NotUnderstood(format!(
             "this version knows no platform `{}`",
@@ -175,8 +187,62 @@ fn decode(receipt: &Receipt, integration: &Integration) -> Result<Decoded, Decod
         )));
     };
     let inbound = Inbound { query: &receipt.head.query, headers: &receipt.head.headers, body: &receipt.body };
-    catch_unwind(AssertUnwindSafe(|| source.decode(&inbound, &integration.settings))).unwrap_or_else(|_| {
-        tracing::error!(receipt_id = %receipt.id, platform = integration.platform, "a platform panicked while decoding");
-        Err(DecodeError::NotUnderstood("reading it failed inside Bugle; the receipt is kept: please report this".into()))
+    decode(source, &inbound, &integration.settings)
+}
+
+/// Reads a call. A platform that panics is a defect; it costs neither this call, which is kept in quarantine, nor those
+/// behind it.
+pub(crate) fn decode(
+    source: &dyn Source,
+    inbound: &Inbound<'_>,
+    settings: &Map<String, Value>,
+) -> Result<Decoded, DecodeError> {
+    catch_unwind(AssertUnwindSafe(|| source.decode(inbound, settings))).unwrap_or_else(|_| {
+        tracing::error!(platform = source.slug(), "a platform panicked while decoding");
+        let message = "reading it failed inside Bugle; the receipt is kept: please report this";
+        Err(DecodeError::NotUnderstood(message.into()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bugle_model::Timestamp;
+    use bugle_platforms::{
+        scheme::Scheme,
+        source::{Sample, SamplePhase, SenderRetry},
+    };
+
+    use super::*;
+
+    struct Broken;
+
+    impl Source for Broken {
+        fn slug(&self) -> &'static str {
+            "broken"
+        }
+        fn title(&self) -> &'static str {
+            "Broken"
+        }
+        fn authentication(&self) -> &'static str {
+            "None."
+        }
+        fn schemes(&self, _: &Map<String, Value>) -> Vec<Scheme> {
+            Vec::new()
+        }
+        fn sender_retry(&self) -> SenderRetry {
+            SenderRetry::ServerErrorsOnly
+        }
+        fn decode(&self, _: &Inbound<'_>, _: &Map<String, Value>) -> Result<Decoded, DecodeError> {
+            panic!("a defect")
+        }
+        fn sample(&self, _: SamplePhase, _: &str, _: Timestamp) -> Sample {
+            Sample { headers: Vec::new(), body: Vec::new() }
+        }
+    }
+
+    #[test]
+    fn a_platform_that_panics_is_not_understood() {
+        let inbound = Inbound { query: "", headers: &[], body: b"{}" };
+        assert!(matches!(decode(&Broken, &inbound, &Map::new()), Err(DecodeError::NotUnderstood(_))));
+    }
 }
