@@ -18,6 +18,8 @@ pub const TITLE_BYTES_MAX: usize = 1024;
 pub const DESCRIPTION_BYTES_MAX: usize = 32 * 1024;
 /// Most labels or annotations kept of one signal.
 pub const LABELS_MAX: usize = 256;
+/// Most measurements, correlations or related anomalies kept of one signal.
+pub const FINDINGS_MAX: usize = 1_000;
 /// Longest correlation id (`X-Request-ID`) taken over from a caller.
 pub const CORRELATION_ID_BYTES_MAX: usize = 128;
 /// Most active secrets of one integration or destination.

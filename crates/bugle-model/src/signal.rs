@@ -279,8 +279,12 @@ impl Signal {
         }
         self.labels = bounded_labels(self.labels);
         self.annotations = bounded_labels(self.annotations);
-        self.links.retain(|link| link.url.starts_with("https://") || link.url.starts_with("http://"));
+        self.links.retain(|link| is_page(&link.url));
         self.links.truncate(limits::LABELS_MAX);
+        self.measurements.truncate(limits::FINDINGS_MAX);
+        self.correlations.truncate(limits::FINDINGS_MAX);
+        self.related.truncate(limits::FINDINGS_MAX);
+        self.source = self.source.bounded();
         self
     }
 
@@ -378,6 +382,28 @@ impl Measurement {
     }
 }
 
+impl SourceFacts {
+    /// Cuts what people wrote at the source, and drops the addresses of tickets that no page may link to.
+    fn bounded(mut self) -> Self {
+        if let Some(text) = &mut self.comment {
+            cut(text, limits::DESCRIPTION_BYTES_MAX);
+        }
+        if let Patch::Set(owner) = &mut self.owner {
+            cut(owner, limits::KEY_BYTES_MAX);
+        }
+        self.tickets.truncate(limits::LABELS_MAX);
+        for ticket in self.tickets.iter_mut().filter(|ticket| !is_page(&ticket.url)) {
+            ticket.url.clear();
+        }
+        self
+    }
+}
+
+/// Whether a page may link to it: anything but http and https could be a script.
+fn is_page(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
 fn bounded_labels(labels: Labels) -> Labels {
     labels
         .into_iter()
@@ -457,5 +483,21 @@ mod tests {
         ended.status = SignalStatus::Resolved;
         let ended = ended.over(known());
         assert_eq!((ended.title.as_str(), ended.status), ("CPU of web-01", SignalStatus::Resolved));
+    }
+
+    #[test]
+    fn what_people_wrote_at_the_source_is_bounded_too() {
+        let ticket = |url: &str| Ticket { system: "jira".into(), key: "OPS-7".into(), url: url.into() };
+        let mut signal = Signal::default();
+        signal.source.comment = Some("x".repeat(limits::DESCRIPTION_BYTES_MAX * 2));
+        signal.source.owner = Patch::Set("o".repeat(limits::KEY_BYTES_MAX * 2));
+        signal.source.tickets = vec![ticket("javascript:alert(1)"), ticket("https://jira.example.com/OPS-7")];
+        signal.related = vec![Related::default(); limits::FINDINGS_MAX + 1];
+        let bounded = signal.bounded();
+        assert_eq!(bounded.source.comment.map(|text| text.len()), Some(limits::DESCRIPTION_BYTES_MAX));
+        assert!(matches!(bounded.source.owner, Patch::Set(owner) if owner.len() == limits::KEY_BYTES_MAX));
+        let urls: Vec<_> = bounded.source.tickets.iter().map(|ticket| ticket.url.as_str()).collect();
+        assert_eq!(urls, ["", "https://jira.example.com/OPS-7"]);
+        assert_eq!(bounded.related.len(), limits::FINDINGS_MAX);
     }
 }
