@@ -4,8 +4,8 @@
 //! - [`tidy`]: rules about the repository itself that no compiler knows.
 //! - [`docs`]: the pages that are generated from the code.
 //! - [`stand`]: what the live tests share: a server under test, a receiver, an HTTP client.
-//! - [`e2e`], [`crash`], [`mod@bench`]: the live tests and the measurements. They drive the release binary from outside, over
-//!   sockets, as a stranger would; nothing here reaches into its database.
+//! - [`e2e`], [`crash`], [`browser`], [`mod@bench`]: the live tests and the measurements. They drive the release binary
+//!   from outside, over sockets, as a stranger would; nothing here reaches into its database.
 #![expect(
     clippy::print_stdout,
     reason = "these are commands for a terminal; what they print is their result"
@@ -16,6 +16,7 @@
 )]
 
 mod bench;
+mod browser;
 mod check;
 mod count;
 mod crash;
@@ -59,6 +60,13 @@ enum Command {
         #[command(flatten)]
         options: crash::Options,
     },
+    /// Drives the pages of the release binary through Chromium, and keeps screenshots of them.
+    Browser {
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        options: browser::Options,
+    },
     /// Measures the release binary beside two ceilings.
     Bench(bench::Options),
     /// One of the bench's ceilings, as a process of its own.
@@ -87,6 +95,9 @@ fn main() -> ExitCode {
         Command::Docs => docs::write(),
         Command::E2e(binary) => binary.provide().and_then(|bugle| e2e::run(&bugle)),
         Command::Crash { binary, options } => binary.provide().and_then(|bugle| crash::run(&bugle, &options)),
+        Command::Browser { binary, options } => {
+            binary.provide().and_then(|bugle| browser::run(&bugle, &options))
+        }
         Command::Bench(options) => bench::run(&options),
         Command::Ceiling(options) => bench::ceiling::run(&options),
     };

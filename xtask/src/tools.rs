@@ -70,24 +70,25 @@ fn python() -> Result<PathBuf> {
     let folder = scratch().join("python");
     let python = folder.join("bin").join("python");
     let ready = || shell::output(command(&python).args(["-c", "import standardwebhooks"])).is_ok();
-    if ready() {
-        return Ok(python);
+    if !ready() {
+        virtual_environment(&folder, LIBRARY)?;
     }
-    let make = || shell::run(command("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    if !ready() {
+        bail!("{LIBRARY} was installed and cannot be imported by {}", python.display());
+    }
+    Ok(python)
+}
+
+/// Makes a virtual environment in `folder`, anew, with Python's `package` in it.
+pub(crate) fn virtual_environment(folder: &Path, package: &str) -> Result<()> {
+    let make = || shell::run(command("python3").args(["-m", "venv", "--clear"]).arg(folder));
     if make().is_err() {
         as_root(&["apt-get", "-q", "update"])?;
         as_root(&["apt-get", "-q", "install", "-y", "--no-install-recommends", "python3", "python3-venv"])?;
         make()?;
     }
-    shell::run(
-        command(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .arg(LIBRARY),
-    )?;
-    if !ready() {
-        bail!("{LIBRARY} was installed and cannot be imported by {}", python.display());
-    }
-    Ok(python)
+    let mut pip = command(folder.join("bin").join("python"));
+    shell::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(package))
 }
 
 /// The reference implementation of <https://www.standardwebhooks.com>, written by others: what it accepts, we did not
@@ -95,7 +96,7 @@ fn python() -> Result<PathBuf> {
 const LIBRARY: &str = "standardwebhooks==1.1.0";
 
 /// Runs `words` as root: as it is when we are, else by sudo when that asks nothing.
-fn as_root(words: &[&str]) -> Result<()> {
+pub(crate) fn as_root(words: &[&str]) -> Result<()> {
     let is_root = shell::output(command("id").arg("-u"))?.trim() == "0";
     let mut line: Vec<&str> = if is_root { Vec::new() } else { vec!["sudo", "-n"] };
     line.extend(words);

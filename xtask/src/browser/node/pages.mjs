@@ -1,0 +1,109 @@
+// Every page: how it looks in light, dark, on a phone and on a wide screen, whether everybody can use it, what it weighs
+// and how soon it shows. One scenario for each page.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import { violations } from "./accessibility.mjs";
+import { ensure } from "./hub.mjs";
+import { AS_IT_IS, SIZES, fileName } from "./stage.mjs";
+
+/** How each page is looked at. */
+const LOOKS = [
+  { look: "light", theme: "light", size: SIZES.desktop },
+  { look: "dark", theme: "dark", size: SIZES.desktop },
+  { look: "phone", theme: "light", size: SIZES.phone },
+  { look: "phone-dark", theme: "dark", size: SIZES.phone },
+  { look: "4k", theme: "light", size: SIZES.wide },
+];
+/** Longest a page may take in the server, and until the browser paints, in milliseconds: the best of some tries. */
+const SERVER_MS_MAX = 100;
+const PAINT_MS_MAX = 400;
+const TRIES = 5;
+
+/** The pages by name, with the path of each and who looks at it. */
+const PAGES = [
+  { title: "sign-in", path: () => "/sign-in", role: null },
+  { title: "now", path: () => "/" },
+  { title: "incidents", path: () => "/incidents" },
+  { title: "incidents found", path: () => "/incidents?status=acknowledged&q=ledger" },
+  { title: "incidents not found", path: () => "/incidents?q=nothing-is-called-this" },
+  { title: "incident", path: async ({ hub }) => `/incidents/${(await busiest(hub)).id}` },
+  { title: "sources", path: () => "/sources" },
+  { title: "source", path: ({ integrations }) => `/sources/${integrations.datadog.id}` },
+  { title: "source that was never heard", path: ({ integrations }) => `/sources/${integrations.silent.id}` },
+  { title: "destinations", path: () => "/destinations" },
+  { title: "destination", path: ({ destinations }) => `/destinations/${destinations.well.id}` },
+  { title: "destination with an open circuit", path: ({ destinations }) => `/destinations/${destinations.down.id}` },
+  { title: "delivery", path: async ({ hub, destinations }) => `/deliveries/${(await failedDelivery(hub, destinations.picky)).id}` },
+  { title: "routing", path: () => "/routing" },
+  { title: "settings", path: () => "/settings" },
+  { title: "not found", path: () => "/no-such-page", status: 404 },
+];
+
+/** One scenario for each page. */
+export function pageScenarios() {
+  return PAGES.map((page) => ({ name: `page: ${page.title}`, run: (stage) => look(stage, page) }));
+}
+
+async function look(stage, { title, path, role, status = 200 }) {
+  const target = await path(stage);
+  const folder = join(stage.out, "screens");
+  await mkdir(folder, { recursive: true });
+  const problems = [];
+  for (const { look, theme, size } of LOOKS) {
+    const { page, watched } = await stage.visitor({ role, theme, size });
+    watched.expected.add(status);
+    const answer = await page.goto(target);
+    ensure(answer.status() === status, `${target} answered ${answer.status()}`);
+    await settled(page);
+    await page.screenshot({ path: join(folder, `${fileName(title)}-${look}.png`), fullPage: size !== SIZES.wide, ...AS_IT_IS });
+    const beyond = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+    if (beyond > 0) problems.push(`${look}: ${beyond} px wider than the screen`);
+    for (const violation of await violations(page)) problems.push(`${look}: ${violation}`);
+    if (look === "light") problems.push(...(await speed(page, target)));
+  }
+  ensure(problems.length === 0, problems.join("\n"));
+}
+
+/** Waits until fonts are there and what they changed is painted. The page's live stream never ends, so no idle network. */
+async function settled(page) {
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  });
+}
+
+/** Loads the page again and again, and says what is too slow in the best of the tries. */
+async function speed(page, target) {
+  const best = { server: Infinity, paint: Infinity };
+  for (let index = 0; index < TRIES; index += 1) {
+    await page.goto(target);
+    await settled(page);
+    const { server, paint, bytes } = await page.evaluate(() => {
+      const [load] = performance.getEntriesByType("navigation");
+      const [paint] = performance.getEntriesByName("first-contentful-paint");
+      return { server: load.responseEnd - load.requestStart, paint: paint?.startTime ?? Infinity, bytes: load.decodedBodySize };
+    });
+    Object.assign(best, { server: Math.min(best.server, server), paint: Math.min(best.paint, paint), bytes });
+  }
+  console.log(`     ${target}: ${best.server.toFixed(0)} ms in the server, painted after ${best.paint.toFixed(0)} ms, ${(best.bytes / 1024).toFixed(1)} KiB`);
+  const problems = [];
+  if (best.server > SERVER_MS_MAX) problems.push(`${best.server.toFixed(0)} ms in the server, more than ${SERVER_MS_MAX}`);
+  if (best.paint > PAINT_MS_MAX) problems.push(`painted after ${best.paint.toFixed(0)} ms, more than ${PAINT_MS_MAX}`);
+  return problems;
+}
+
+/** An incident that people did something about. */
+async function busiest(hub) {
+  const [incident] = await hub.list("/incidents?status=work_in_progress");
+  ensure(incident, "no incident is in progress");
+  return incident;
+}
+
+async function failedDelivery(hub, destination) {
+  const deliveries = await hub.list(`/deliveries?destination_id=${destination.id}`);
+  const delivery = deliveries.find(({ state }) => state !== "delivered" && state !== "pending") ?? deliveries[0];
+  ensure(delivery, "there is no delivery");
+  return delivery;
+}
