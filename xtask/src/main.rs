@@ -4,7 +4,8 @@
 //! - [`tidy`]: rules about the repository itself that no compiler knows.
 //! - [`docs`]: the pages that are generated from the code.
 //! - [`stand`]: what the live tests share: a server under test, a receiver, an HTTP client.
-//! - [`e2e`], [`crash`], [`browser`], [`mod@bench`]: the live tests and the measurements. They drive the release binary
+//! - [`witness`]: what the tests of keeping share: who notes what was promised and what arrived, and a judge.
+//! - [`e2e`], [`crash`], [`faults`], [`mod@bench`]: the live tests and the measurements. They drive the release binary
 //!   from outside, over sockets, as a stranger would; nothing here reaches into its database.
 #![expect(
     clippy::print_stdout,
@@ -16,16 +17,17 @@
 )]
 
 mod bench;
-mod browser;
 mod check;
 mod count;
 mod crash;
 mod docs;
 mod e2e;
+mod faults;
 mod shell;
 mod stand;
 mod tidy;
 mod tools;
+mod witness;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -60,12 +62,12 @@ enum Command {
         #[command(flatten)]
         options: crash::Options,
     },
-    /// Drives the pages of the release binary through Chromium, and keeps screenshots of them.
-    Browser {
+    /// Breaks the disk, the clock, the receivers and the senders of the release binary, and looks for what is missing.
+    Faults {
         #[command(flatten)]
         binary: Binary,
         #[command(flatten)]
-        options: browser::Options,
+        options: faults::Options,
     },
     /// Measures the release binary beside two ceilings.
     Bench(bench::Options),
@@ -95,8 +97,8 @@ fn main() -> ExitCode {
         Command::Docs => docs::write(),
         Command::E2e(binary) => binary.provide().and_then(|bugle| e2e::run(&bugle)),
         Command::Crash { binary, options } => binary.provide().and_then(|bugle| crash::run(&bugle, &options)),
-        Command::Browser { binary, options } => {
-            binary.provide().and_then(|bugle| browser::run(&bugle, &options))
+        Command::Faults { binary, options } => {
+            binary.provide().and_then(|bugle| faults::run(&bugle, &options))
         }
         Command::Bench(options) => bench::run(&options),
         Command::Ceiling(options) => bench::ceiling::run(&options),

@@ -1,36 +1,44 @@
 //! Kills the server under load, again and again, and then looks for what is missing.
 //!
 //! Every call that was answered with 200 must have become an incident, exactly one for each alert; every event of it must
-//! have reached a receiver that fails a third of its answers, with a valid signature and in sequence. All of it is judged
-//! from outside: by what was answered, what the API lists, and what the receiver got.
-
-mod judge;
-mod load;
+//! have reached each of several receivers, one of which fails a third of its answers, with a valid signature and in
+//! sequence. All of it is judged from outside: by what was answered, what the API lists, and what the receivers got.
+//!
+//! The kills come in the midst of what the server does: a steady load, a storm, the start and its recovery, and, once its
+//! clock was put ahead by weeks and then by more than a year, the deletion of what is old.
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use serde_json::json;
+use anyhow::{Result, ensure};
 
-use self::judge::{Arrival, Incident};
-use crate::stand::{
-    bugle::Site,
-    random::Random,
-    server::{Reply, Request, Server},
-    sign, wait_for,
+use crate::{
+    faults::shim::{self, Knob, Knobs},
+    stand::{
+        bugle::{Bugle, Site},
+        random::Random,
+    },
+    witness::{
+        Receiver, Temper, drain,
+        judge::Retention,
+        judge_all,
+        load::{self, Load, Pace, Target},
+    },
 };
 
-/// Senders at the same time, each with a connection of its own.
-const SENDERS: u64 = 6;
 /// Longest wait, after the last kill, for everything to be delivered.
-const DRAIN_WITHIN: Duration = Duration::from_mins(4);
+const DRAIN_WITHIN: Duration = Duration::from_mins(10);
 const SOURCE_SECRET: &str = "crash-test-source-secret";
+/// What is sent all the time.
+const STEADY: Pace = Pace { senders: 6, pause_ms: (5, 40), padding_bytes: 0 };
+/// What is sent beside it now and then, for as long as one server lives.
+const STORM: Pace = Pace { senders: 16, pause_ms: (0, 1), padding_bytes: 512 };
+/// One kill in so many comes in a storm.
+const STORM_EVERY: u64 = 5;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How to run it.
 #[derive(Debug, clap::Args)]
@@ -50,34 +58,44 @@ impl Options {
     }
 }
 
+/// Where the kills came.
+#[derive(Debug, Default)]
+struct Tally {
+    in_storm: u32,
+    in_start: u32,
+    while_old_goes: u32,
+}
+
 /// Runs it against `binary`; anything that is missing is the error.
 pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(Random::fresh_seed);
     println!("crash: {} kills, seed {seed}", options.kills);
     let folder = tempfile::Builder::new().prefix("bugle-crash-").tempdir()?;
-    let site = Site::new(binary, folder.path())?;
-    let mut bugle = site.start()?;
-    let arrivals = Arc::new(Mutex::new(Vec::new()));
-    let receiver = start_receiver(Random::new(seed ^ 1), Arc::clone(&arrivals))?;
+    let library = shim::compile(folder.path())?;
+    let (site, knobs) = shim::preload(Site::new(binary, folder.path())?, &library, folder.path())?;
+    let bugle = site.start()?;
+    let receivers: Vec<_> = [Temper::Moody, Temper::Kind, Temper::Slow]
+        .into_iter()
+        .zip(1..)
+        .map(|(temper, number)| Receiver::start(temper, Random::new(seed ^ number)))
+        .collect::<Result<_>>()?;
+    let destinations: Vec<_> =
+        receivers.iter().map(|receiver| receiver.join(&site)).collect::<Result<_>>()?;
     let integration = site.integration("datadog", SOURCE_SECRET)?;
-    make_destination(&site, &receiver)?;
+    let target = Target { address: site.address(), integration, secret: SOURCE_SECRET };
 
-    let load = load::start(site.address(), &integration, SOURCE_SECRET, SENDERS, seed ^ 2);
-    let mut random = Random::new(seed);
+    let load = load::start(&target, STEADY, "node", seed ^ 8);
     let started = Instant::now();
-    for _ in 0..options.kills {
-        thread::sleep(random.millis(20, 900));
-        bugle.kill()?;
-        bugle = site.launch()?;
-        // Now and then the next kill may come before it is ready, in the midst of its recovery.
-        if random.below(4) != 0 {
-            bugle.wait_ready()?;
-        }
+    let mut killer = Killer { site: &site, knobs: &knobs, target: &target, seed, tally: Tally::default() };
+    let (bugle, storms) = killer.work(bugle, options.kills)?;
+    let mut sent = load.finish()?;
+    for storm in storms {
+        sent = sent.and(storm.finish()?);
     }
-    bugle.wait_ready()?;
-    let sent = load.finish()?;
+    let Tally { in_storm, in_start, while_old_goes } = killer.tally;
     println!(
-        "crash: {} kills in {:.0} s; {} calls answered 200 for {} alerts, {} calls broken off, {} refused for a while",
+        "crash: {} kills in {:.0} s, {in_storm} in a storm, {in_start} in a start, {while_old_goes} while what is old went; \
+         {} calls answered 200 for {} alerts, {} calls broken off, {} refused for a while",
         options.kills,
         started.elapsed().as_secs_f64(),
         sent.answered,
@@ -86,62 +104,60 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
         sent.refused
     );
     ensure!(sent.alerts.len() >= options.kills as usize, "too little load to prove anything");
-    drain(&site)?;
-
-    let incidents: Vec<_> = site.list("/incidents")?.iter().map(Incident::read).collect::<Result<_>>()?;
-    let arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-    let verdict = judge::judge(&sent.alerts, &incidents, &arrivals);
-    println!("crash: {verdict}");
+    drain(&site, DRAIN_WITHIN, &destinations)?;
+    let summary = judge_all(&site, &sent, &receivers, Retention::LetsGo);
     bugle.stop()?;
-    ensure!(verdict.problems.is_empty(), "seed {seed}:\n{}", verdict.first_problems());
+    println!("crash: {}", summary.map_err(|problem| problem.context(format!("seed {seed}")))?);
     Ok(())
 }
 
-fn receiver_secret() -> String {
-    format!("whsec_{}", BASE64.encode("another key of thirty-two bytes."))
+struct Killer<'a> {
+    site: &'a Site,
+    knobs: &'a Knobs,
+    target: &'a Target,
+    seed: u64,
+    tally: Tally,
 }
 
-fn make_destination(site: &Site, receiver: &Server) -> Result<String> {
-    site.destination(&json!({
-        "name": "a receiver that fails a third of its answers",
-        "dialect": "standard-webhooks",
-        "url": format!("http://{}/hook", receiver.address()),
-        "secret": receiver_secret(),
-        "retry": { "max_attempts": 1000, "initial_delay_ms": 50, "factor": 1.5, "max_delay_ms": 500, "jitter": 0.2 },
-        "circuit": { "failure_threshold": 10_000, "open_ms": 100, "on_open": "pause" },
-    }))
-}
-
-/// Of three answers one fails: with a 500, or by closing the connection.
-fn start_receiver(random: Random, arrivals: Arc<Mutex<Vec<Arrival>>>) -> Result<Server> {
-    let secret = receiver_secret();
-    let random = Mutex::new(random);
-    Server::start(move |request: Request| {
-        let chance = random.lock().unwrap_or_else(PoisonError::into_inner).below(6);
-        match chance {
-            0 => return Reply::HangUp,
-            1 => return Reply::Status(500, "not now".to_owned()),
-            _ => {}
-        }
-        let valid = sign::check_standard_webhooks(&secret, &request.headers, &request.body);
-        let arrival = valid.and_then(|()| Arrival::read(&request.body));
-        let status = if arrival.is_ok() { 204 } else { 400 };
-        let arrival = arrival.unwrap_or_else(|problem| Arrival::Invalid(format!("{problem:#}")));
-        arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
-        Reply::Status(status, String::new())
-    })
-}
-
-/// Waits until nothing is left to do: no receipt to process, no delivery to make.
-fn drain(site: &Site) -> Result<()> {
-    wait_for("everything to be delivered", DRAIN_WITHIN, || {
-        for path in ["/receipts?state=pending", "/deliveries?state=pending", "/deliveries?state=blocked"] {
-            let page = site.call("GET", &format!("{path}&limit=1"), None)?;
-            if !page["data"].as_array().context("a list without data")?.is_empty() {
-                return Ok(None);
+impl Killer<'_> {
+    /// Kills and starts again; gives the last server, which is ready, and the storms, which are over.
+    fn work(&mut self, mut bugle: Bugle, kills: u32) -> Result<(Bugle, Vec<Load>)> {
+        let mut random = Random::new(self.seed);
+        let mut storms = Vec::new();
+        for kill in 0..kills {
+            self.age(kill, kills)?;
+            let storm = (random.below(STORM_EVERY) == 0).then(|| {
+                load::start(self.target, STORM, &format!("storm-{kill}"), self.seed ^ u64::from(kill))
+            });
+            thread::sleep(random.millis(20, 900));
+            bugle.kill()?;
+            self.tally.in_storm += u32::from(storm.is_some());
+            bugle = self.site.launch()?;
+            if let Some(storm) = storm {
+                storm.stop();
+                storms.push(storm);
             }
+            // Now and then the next kill may come before it is ready, in the midst of its recovery.
+            if random.below(4) == 0 {
+                thread::sleep(random.millis(1, 60));
+                bugle.kill()?;
+                self.tally.in_start += 1;
+                bugle = self.site.launch()?;
+            }
+            bugle.wait_ready()?;
         }
-        Ok(Some(()))
-    })
-    .with_context(|| format!("the server's log ends:\n{}", site.log_end()))
+        Ok((bugle, storms))
+    }
+
+    /// From half of the kills on receipts are old enough to go, from four fifths on resolved incidents too: those of
+    /// before at once, and all that come later with the next jump.
+    fn age(&mut self, kill: u32, kills: u32) -> Result<()> {
+        let days = match () {
+            () if kill < kills / 2 => 0,
+            () if kill < kills * 4 / 5 => 31 + i64::from(kill),
+            () => 400 + i64::from(kill),
+        };
+        self.tally.while_old_goes += u32::from(days > 0);
+        self.knobs.turn(Knob::ClockShiftMs, days * DAY_MS)
+    }
 }

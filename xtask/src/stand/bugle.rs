@@ -1,9 +1,10 @@
 //! The server under test: the release binary on a folder of its own, driven from outside.
 
 use std::{
+    ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Site {
     binary: PathBuf,
     folder: PathBuf,
     address: SocketAddr,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 /// A running `bugle serve`.
@@ -41,7 +43,19 @@ pub(crate) struct Bugle {
 impl Site {
     /// A site in `folder`, on a port that is free now.
     pub(crate) fn new(binary: &Path, folder: &Path) -> Result<Self> {
-        Ok(Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), address: free_address()? })
+        let (binary, folder) = (binary.to_path_buf(), folder.to_path_buf());
+        Ok(Self { binary, folder, address: free_address()?, environment: Vec::new() })
+    }
+
+    /// Every server of this site gets this variable too.
+    pub(crate) fn with_environment(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     /// Where it listens.
@@ -59,10 +73,11 @@ impl Site {
         command
             .arg("serve")
             .current_dir(&self.folder)
-            .env("BUGLE_DATA", self.folder.join("data"))
+            .env("BUGLE_DATA", self.data())
             .env("BUGLE_LISTEN", self.address.to_string())
             .env("BUGLE_LOG_LEVEL", "warn")
-            .env("BUGLE_ALLOWED_NETWORKS", "127.0.0.0/8");
+            .env("BUGLE_ALLOWED_NETWORKS", "127.0.0.0/8")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(&mut command, &self.log())?;
         Ok(Bugle { site: self.clone(), process })
     }
@@ -76,8 +91,7 @@ impl Site {
 
     /// Calls the API as the admin and gives the answer's JSON; any status but 2xx is an error.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let key =
-            std::fs::read_to_string(self.folder.join("data").join(KEY_FILE)).context("no admin key yet")?;
+        let key = std::fs::read_to_string(self.data().join(KEY_FILE)).context("no admin key yet")?;
         let authorization = format!("Bearer {}", key.trim());
         let body = body.map(Value::to_string).unwrap_or_default();
         let headers = [
@@ -127,9 +141,14 @@ impl Site {
 
     /// The end of the server's log, for an error message.
     pub(crate) fn log_end(&self) -> String {
-        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let log = self.log_text();
         let lines: Vec<_> = log.lines().collect();
         lines.iter().rev().take(20).rev().copied().collect::<Vec<_>>().join("\n")
+    }
+
+    /// All that its servers have logged.
+    pub(crate) fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
     }
 
     fn log(&self) -> PathBuf {
@@ -153,6 +172,11 @@ impl Bugle {
             Ok(Err(status)) => bail!("the server ended by itself: {status}\n{}", self.site.log_end()),
             Err(problem) => Err(problem.context(self.site.log_end())),
         }
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// `kill -9`.

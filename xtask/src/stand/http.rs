@@ -24,6 +24,8 @@ pub(crate) struct Connection {
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: u16,
+    /// The headers.
+    pub(crate) headers: Headers,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -44,7 +46,7 @@ impl Connection {
         let (first, headers) = read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = first.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or_else(malformed)?;
         let body = read_body(&mut self.stream, &headers)?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, headers, body })
     }
 }
 
