@@ -1,4 +1,4 @@
-//! The two ceilings: servers that do only what no server in Bugle's place could leave out.
+//! Ceilings A and B: servers that do only what no server in Bugle's place could leave out.
 
 use std::{
     net::SocketAddr,
@@ -20,7 +20,7 @@ use axum::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::SECRET;
+use super::{SECRET, load::Target, stage::webhook_path};
 use crate::{
     shell,
     stand::{free_address, http, process::Process, sign, wait_for},
@@ -44,7 +44,8 @@ pub(crate) struct Options {
 
 /// A ceiling that runs.
 pub(super) struct Ceiling {
-    process: Process,
+    /// Ends with this.
+    _process: Process,
     address: SocketAddr,
 }
 
@@ -63,15 +64,12 @@ impl Ceiling {
                 http::Connection::open(address)?.exchange(&http::request("GET", "/readyz", &[], b""))?;
             Ok((answer.status == 200).then_some(()))
         })?;
-        Ok(Self { process, address })
+        Ok(Self { _process: process, address })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub(super) fn process(&self) -> &Process {
-        &self.process
+    /// Whom the load calls.
+    pub(super) fn target(&self) -> Target {
+        Target { address: self.address, paths: vec![webhook_path("int_0")] }
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 
+use super::SECRET;
 use crate::stand::{
     http::{Connection, request},
     sign,
@@ -20,17 +21,19 @@ const BODY_BYTES: usize = 1024;
 /// Connections of the open loop: enough that a slow answer delays no later call.
 const OPEN_LOOP_CONNECTIONS: usize = 16;
 
-/// Who is called.
+/// What every alert's title begins with; then comes its run, a dash and its number.
+pub(super) const TITLE: &str = "Latency above target on shop-";
+
+/// Who is called. The paths take turns.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
-    pub(super) path: String,
-    pub(super) secret: &'static str,
+    pub(super) paths: Vec<String>,
 }
 
 /// One call that was answered with 200.
 pub(super) struct Answered {
-    /// The alert's title, which no other has.
-    pub(super) title: String,
+    /// Its number within its run.
+    pub(super) number: usize,
     /// When the answer was there.
     pub(super) at: Instant,
 }
@@ -55,6 +58,11 @@ impl Tally {
         f64::from(u32::try_from(self.times.len()).unwrap_or(u32::MAX))
     }
 
+    /// From the first call to the last answer.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
     /// How many there were each second.
     pub(super) fn per_second(&self) -> f64 {
         self.count() / self.elapsed.as_secs_f64().max(f64::EPSILON)
@@ -75,7 +83,7 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
 }
 
 struct Call {
-    title: String,
+    number: usize,
     message: Vec<u8>,
 }
 
@@ -131,7 +139,7 @@ fn exchange(connection: &mut Connection, call: &Call, since: Instant, tally: &mu
         bail!("a good call was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
     }
     tally.add(at.duration_since(since));
-    tally.answers.push(Answered { title: call.title.clone(), at });
+    tally.answers.push(Answered { number: call.number, at });
     Ok(())
 }
 
@@ -159,20 +167,20 @@ fn in_parallel(
 fn prepare(target: &Target, run: &str, count: usize) -> Result<Vec<Call>> {
     let mut calls = Vec::with_capacity(count);
     for number in 0..count {
-        let title = format!("Latency above target on shop-{run}-{number}");
-        let body = body(run, number, &title);
-        let signature = sign::sha256_header(target.secret, &body)?;
+        let body = body(run, number);
+        let signature = sign::sha256_header(SECRET, &body)?;
         let headers = [("content-type", "application/json"), ("x-datadog-signature", signature.as_str())];
-        calls.push(Call { message: request("POST", &target.path, &headers, &body), title });
+        let path = target.paths.get(number % target.paths.len().max(1)).context("no path to call")?;
+        calls.push(Call { message: request("POST", path, &headers, &body), number });
     }
     Ok(calls)
 }
 
-fn body(run: &str, number: usize, title: &str) -> Vec<u8> {
+fn body(run: &str, number: usize) -> Vec<u8> {
     let mut alert = json!({
         "id": format!("{run}-{number}"),
         "alert_type": "error",
-        "alert_name": title,
+        "alert_name": format!("{TITLE}{run}-{number}"),
         "alert_status": "triggered",
         "severity": "high",
         "message": "",
@@ -202,6 +210,6 @@ mod tests {
 
     #[test]
     fn bodies_are_of_one_size() {
-        assert_eq!(body("one", 7, "a title").len(), BODY_BYTES);
+        assert_eq!(body("one", 7).len(), BODY_BYTES);
     }
 }

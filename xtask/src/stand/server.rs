@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -17,6 +18,8 @@ use super::http::{Headers, read_body, read_head};
 
 /// One request, read whole.
 pub(crate) struct Request {
+    /// Its path and query.
+    pub(crate) path: String,
     /// Its headers.
     pub(crate) headers: Headers,
     /// Its body.
@@ -29,6 +32,10 @@ pub(crate) enum Reply {
     Status(u16, String),
     /// No answer: the connection is closed.
     HangUp,
+    /// No answer: the connection stays open for as long as the client waits.
+    Hang,
+    /// An answer whose body comes a byte a second, for as long as the client waits.
+    Drip,
 }
 
 /// A running server; it stops taking connections when dropped.
@@ -74,10 +81,13 @@ impl Drop for Server {
 fn serve(stream: TcpStream, respond: &(impl Fn(Request) -> Reply + ?Sized)) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    while let Some((_, headers)) = read_head(&mut stream)? {
+    while let Some((first, headers)) = read_head(&mut stream)? {
         let body = read_body(&mut stream, &headers)?;
-        match respond(Request { headers, body }) {
+        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+        match respond(Request { path, headers, body }) {
             Reply::HangUp => return Ok(()),
+            Reply::Hang => return io::copy(&mut stream, &mut io::sink()).map(drop),
+            Reply::Drip => return drip(stream.get_mut()),
             Reply::Status(status, text) => {
                 let answer = format!(
                     "HTTP/1.1 {status} .\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
@@ -88,6 +98,15 @@ fn serve(stream: TcpStream, respond: &(impl Fn(Request) -> Reply + ?Sized)) -> i
         }
     }
     Ok(())
+}
+
+/// Ends with the error of writing to a client that has left.
+fn drip(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 .\r\ncontent-type: text/plain\r\ncontent-length: 1000000\r\n\r\n")?;
+    loop {
+        stream.write_all(b".")?;
+        thread::sleep(Duration::from_secs(1));
+    }
 }
 
 #[cfg(test)]

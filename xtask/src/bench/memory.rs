@@ -1,0 +1,33 @@
+//! How much memory the server holds.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{
+    Bench, CONNECTIONS, load,
+    receiver::Receiver,
+    report::{Figure, Goal},
+    stage::Stage,
+};
+
+/// Before and under the heaviest load, deliveries included.
+pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let amounts = bench.amounts;
+    let receiver = Receiver::start()?;
+    let stage = Stage::start(&bench.binary)?;
+    let started_kib = stage.process().resident_kib()?;
+    stage.destinations(&receiver, 1)?;
+    load::closed_loop(&stage.target, "warm", 1, amounts.one / 10, amounts.limit)?;
+    stage.settle()?;
+    let idle_kib = stage.process().resident_kib()?;
+    let made = load::closed_loop(&stage.target, "many", CONNECTIONS, amounts.many, amounts.limit)?;
+    receiver.wait_for(made.answers.len(), Duration::from_mins(3))?;
+    let peak_kib = stage.process().peak_kib()?;
+    stage.stop()?;
+    Ok(vec![
+        Figure::memory("started", started_kib),
+        Figure::memory("idle, after some calls", idle_kib).goal(Goal::Below(25.0)),
+        Figure::memory("most under full load", peak_kib).goal(Goal::Below(100.0)),
+    ])
+}
