@@ -61,7 +61,8 @@ async function look(stage, { title, path, role, status = 200 }) {
     const beyond = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
     if (beyond > 0) problems.push(`${look}: ${beyond} px wider than the screen`);
     for (const violation of await violations(page)) problems.push(`${look}: ${violation}`);
-    if (look === "light") problems.push(...(await speed(page, target)));
+    if (look !== "light") continue;
+    problems.push(...(await manners(page)), ...(await speed(page, target)));
   }
   ensure(problems.length === 0, problems.join("\n"));
 }
@@ -72,6 +73,21 @@ async function settled(page) {
     await document.fonts.ready;
     for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
   });
+}
+
+/** What every page owes: a title and a heading, exact times behind relative ones, and the same as JSON. */
+async function manners(page) {
+  const problems = [];
+  if ((await page.locator("h1").count()) !== 1) problems.push("not exactly one h1");
+  if ((await page.locator("main").count()) !== 1) problems.push("not exactly one main");
+  const vague = await page.locator("time:not([datetime]), time:not([title])").count();
+  if (vague > 0) problems.push(`${vague} times without datetime or title`);
+  const twin = page.locator('link[rel="alternate"][type="application/json"]');
+  if ((await twin.count()) > 0) {
+    const answer = await page.request.get(await twin.getAttribute("href"));
+    if (!answer.ok()) problems.push(`the JSON twin ${answer.url()} answered ${answer.status()}`);
+  }
+  return problems;
 }
 
 /** Loads the page again and again, and says what is too slow in the best of the tries. */

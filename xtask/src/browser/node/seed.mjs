@@ -64,6 +64,10 @@ const TROUBLES = {
   ],
 };
 
+/** One cause that many machines report, as one group. */
+const STORM = ["DiskWillFillIn4Hours", "The disks of the build machines fill up.", "high", "builds", "build-01:9100"];
+const STORM_HOSTS = Array.from({ length: 23 }, (_, index) => `build-${String(index + 1).padStart(2, "0")}:9100`);
+
 const OWNERS = ["mira.okonjo@harbour.example", "tobias.lind@harbour.example", "ana.serra@harbour.example"];
 const secretOf = (platform) => `a ${platform} secret of the browser tests`;
 
@@ -75,21 +79,25 @@ export async function seed(hub) {
   const destinations = await addDestinations(hub, receivers);
   const integrations = await addIntegrations(hub);
   const alerts = Object.entries(TROUBLES).flatMap(([platform, troubles]) => troubles.map((trouble, index) => alertOf(platform, trouble, index)));
+  alerts.push({ ...alertOf("prometheus", STORM), hosts: STORM_HOSTS });
   await inParallel(alerts, (alert) => fire(hub, integrations, alert, "firing"));
   await until("all incidents", async () => (await hub.list("/incidents")).length >= alerts.length);
   await inParallel(alerts.filter((_, index) => index % 5 === 1), (alert) => fire(hub, integrations, alert, "resolved"));
   await quarantine(hub, integrations);
+  await until("all calls to be decoded", async () => (await hub.list("/receipts?state=pending")).length === 0);
   await people(hub);
   await until("a circuit to open", async () => (await hub.get(`/destinations/${destinations.down.id}`)).circuit_state.phase !== "closed");
-  return { receivers, destinations, integrations };
+  return { receivers, destinations, integrations, fire: (alert, phase) => fire(hub, integrations, alert, phase) };
 }
 
-function alertOf(platform, [title, text, severity, service, host], index) {
+/** An alert of `platform`. */
+export function alertOf(platform, [title, text, severity, service, host], index = 0) {
   const since = new Date(Date.now() - (index * 37 + 3) * 60_000).toISOString();
   return { platform, key: `${title} / ${host}`, title, text, severity, service, host, env: index % 3 === 2 ? "staging" : "live", since };
 }
 
-async function fire(hub, integrations, alert, phase) {
+/** Sends a call about `alert`, signed, and fails unless it is taken in. */
+async function fire(hub, integrations, alert, phase = "firing") {
   const { platform } = alert;
   const sent = await hub.send(integrations[platform].webhook_url, SENDERS[platform](alert, phase, secretOf(platform)));
   ensure(sent.status === 200, `${platform}: ${alert.title}: ${sent.status} ${JSON.stringify(sent.answer)}`);

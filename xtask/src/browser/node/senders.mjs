@@ -9,7 +9,6 @@ import { createHash, createHmac } from "node:crypto";
 /** The sender of each platform, by slug. */
 export const SENDERS = { datadog, elasticsearch, grafana, montecarlo, newrelic, pagerduty, prometheus };
 
-/** What proves a call of `platform` in its headers. */
 function call(body, headers) {
   return { headers: { "content-type": "application/json", ...headers }, body };
 }
@@ -179,30 +178,32 @@ function pagerduty(alert, phase, secret) {
   return call(body, { "x-pagerduty-signature": `v1=${hmac("sha256", secret, body)}` });
 }
 
-/** https://prometheus.io/docs/alerting/latest/configuration/#webhook_config */
+/**
+ * https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+ * An alert with several `hosts` comes as one group.
+ */
 function prometheus(alert, phase, secret) {
-  const labels = { alertname: alert.title, cluster: alert.env, instance: alert.host, service: alert.service, severity: alert.severity };
+  const shared = { alertname: alert.title, cluster: alert.env, service: alert.service, severity: alert.severity };
   const annotations = { summary: alert.text, runbook_url: "https://docs.harbour.example/runbooks/queues" };
+  const alerts = (alert.hosts ?? [alert.host]).map((host) => ({
+    status: phase,
+    labels: { ...shared, instance: host },
+    annotations,
+    startsAt: alert.since,
+    endsAt: phase === "firing" ? "0001-01-01T00:00:00Z" : new Date().toISOString(),
+    generatorURL: "https://prom.harbour.example/graph?g0.expr=up",
+    fingerprint: digits(`${alert.key} ${host}`, 12),
+  }));
   const body = JSON.stringify({
     receiver: "bugle",
     status: phase,
-    alerts: [
-      {
-        status: phase,
-        labels,
-        annotations,
-        startsAt: alert.since,
-        endsAt: phase === "firing" ? "0001-01-01T00:00:00Z" : new Date().toISOString(),
-        generatorURL: "https://prom.harbour.example/graph?g0.expr=up",
-        fingerprint: digits(alert.key, 12),
-      },
-    ],
-    groupLabels: { alertname: alert.title, instance: alert.host },
-    commonLabels: labels,
+    alerts,
+    groupLabels: { alertname: alert.title, cluster: alert.env },
+    commonLabels: shared,
     commonAnnotations: annotations,
     externalURL: "https://alerts.harbour.example",
     version: "4",
-    groupKey: `{}:{alertname="${alert.title}", instance="${alert.host}"}`,
+    groupKey: `{}:{alertname="${alert.title}", cluster="${alert.env}"}`,
     truncatedAlerts: 0,
   });
   return call(body, { "user-agent": "Alertmanager/0.34.0", authorization: `Bearer ${secret}` });

@@ -4,7 +4,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-import { Hub, WITHIN_MS, ensure } from "./hub.mjs";
+import { Hub, WITHIN_MS, ensure, until } from "./hub.mjs";
+import { alertOf } from "./seed.mjs";
 import { watch } from "./watch.mjs";
 
 /** Longest a scenario may take, in milliseconds. */
@@ -20,6 +21,8 @@ const FLAGS = [
   "--disable-sync",
   "--font-render-hinting=none",
 ];
+/** Longest until a change is seen by everybody who looks at it, in milliseconds. */
+export const AT_ONCE_MS = 1000;
 /** What people look at pages with. */
 export const SIZES = {
   desktop: { viewport: { width: 1280, height: 800 } },
@@ -34,14 +37,20 @@ export class Stage {
   /** Starts the browser `chromium` before the hub at `url`. `out` is the folder for what is kept. */
   static async open({ url, folder, chromium: executablePath, out }) {
     const stage = new Stage();
-    Object.assign(stage, { hub: new Hub(url, folder), executablePath, out, visitors: [], sessions: {} });
-    stage.browser = await stage.newBrowser();
+    Object.assign(stage, { hub: new Hub(url, folder), executablePath, out, visitors: [], browsers: [], sessions: {} });
+    stage.browser = await stage.launch();
     return stage;
   }
 
-  /** A browser with a profile of its own, as on another machine. */
-  newBrowser() {
+  launch() {
     return chromium.launch({ executablePath: this.executablePath, headless: true, args: FLAGS });
+  }
+
+  /** Another browser, as on another machine; it ends with the scenario. */
+  async anotherBrowser() {
+    const browser = await this.launch();
+    this.browsers.push(browser);
+    return browser;
   }
 
   /**
@@ -82,6 +91,12 @@ export class Stage {
     return context.storageState();
   }
 
+  /** Makes something new go wrong, seen by `platform`; gives the incident. */
+  async incident(platform, title, severity = "critical") {
+    await this.fire(alertOf(platform, [title, title, severity, "test", "test-1"]));
+    return until(`the incident "${title}"`, async () => (await this.hub.list("/incidents")).find((incident) => incident.title === title));
+  }
+
   /** Runs one scenario, prints how it went, and gives whether it held. */
   async perform({ name, run }) {
     const started = performance.now();
@@ -96,6 +111,7 @@ export class Stage {
       await this.keep(name, error);
     }
     for (const { context } of this.visitors.splice(0)) await context.close().catch(() => {});
+    for (const browser of this.browsers.splice(0)) await browser.close().catch(() => {});
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     console.log(`${problem ? "FAIL" : "ok  "} ${name} (${seconds} s)`);
     if (problem) console.log(`     ${told(problem).replaceAll("\n", "\n     ")}`);
