@@ -49,7 +49,8 @@ fn debian(package: &str, program: &str) -> Result<PathBuf> {
     Ok(unpacked)
 }
 
-fn unpack(package: &str, folder: &Path) -> Result<()> {
+/// Unpacks Debian's package `package` into `folder`.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let download = || shell::run(command("apt-get").args(["-q", "download", package]).current_dir(folder));
     if download().is_err() {

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     shell::{self, command, exists, scratch},
-    tools::{as_root, virtual_environment},
+    tools::{as_root, unpack, virtual_environment},
 };
 
 /// The oldest Node that Playwright runs on.
@@ -30,19 +30,23 @@ pub(crate) struct Tools {
     pub(super) chromium: PathBuf,
     /// The scripts, with their packages in reach.
     pub(super) scripts: PathBuf,
+    /// Fontconfig's settings, for screenshots that look the same on every machine.
+    fonts: PathBuf,
 }
 
 /// Finds them, fetching what is missing.
 pub(crate) fn provide() -> Result<Tools> {
     let folder = node()?;
     let scripts = scripts(folder.as_deref())?;
-    Ok(Tools { folder, chromium: chromium()?, scripts })
+    Ok(Tools { folder, chromium: chromium()?, scripts, fonts: fonts()? })
 }
 
 impl Tools {
-    /// Node, which reads no input.
+    /// Node, which reads no input. What it starts has the same fonts everywhere.
     pub(super) fn node(&self) -> Command {
-        program("node", self.folder.as_deref())
+        let mut node = program("node", self.folder.as_deref());
+        node.env("FONTCONFIG_FILE", &self.fonts);
+        node
     }
 }
 
@@ -79,18 +83,32 @@ fn program(name: &str, folder: Option<&Path>) -> Command {
 fn chromium() -> Result<PathBuf> {
     if !exists(CHROMIUM) {
         as_root(&["apt-get", "-q", "update"])?;
-        as_root(&[
-            "apt-get",
-            "-q",
-            "install",
-            "-y",
-            "--no-install-recommends",
-            "chromium",
-            "fonts-liberation",
-        ])?;
+        as_root(&["apt-get", "-q", "install", "-y", "--no-install-recommends", "chromium"])?;
     }
     Ok(PathBuf::from(CHROMIUM))
 }
+
+/// A font like those that people's systems have, which a server has not, as what pages call the system's font.
+fn fonts() -> Result<PathBuf> {
+    let folder = scratch().join("debian").join("fonts-inter");
+    let fonts = folder.join("usr").join("share").join("fonts");
+    if !fonts.exists() {
+        unpack("fonts-inter", &folder)?;
+    }
+    let settings = scratch().join("browser").join("fonts.conf");
+    std::fs::write(&settings, FONTS.replace("FOLDER", &fonts.to_string_lossy()))?;
+    Ok(settings)
+}
+
+const FONTS: &str = r#"<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+  <dir>FOLDER</dir>
+  <alias binding="strong"><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
+  <alias binding="strong"><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
+</fontconfig>
+"#;
 
 /// The scripts below `target/`, with the packages of the lock file beside them: Node looks for packages where a script
 /// lies, and nothing is installed among sources.
