@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Only the scenarios whose name holds this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Fill the hub with so many more incidents first, nearly all of them over
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    incidents: u32,
     /// Where to keep screenshots and what failed, instead of target/browser
     #[arg(long, value_name = "FOLDER")]
     artifacts: Option<PathBuf>,
@@ -41,7 +44,8 @@ pub(crate) fn count(binary: &Path, options: &Options) -> Result<Count> {
         .arg(format!("--folder={}", folder.path().display()))
         .arg(format!("--chromium={}", tools.chromium.display()))
         .arg(format!("--out={}", out.display()))
-        .arg(format!("--only={}", options.only.as_deref().unwrap_or_default()));
+        .arg(format!("--only={}", options.only.as_deref().unwrap_or_default()))
+        .arg(format!("--incidents={}", options.incidents));
     shell::run(&mut node).with_context(|| format!("the server's log ends:\n{}", site.log_end()))?;
     bugle.stop()?;
 

@@ -5,6 +5,7 @@ import { readdir, rm, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+import { gather } from "./crowd.mjs";
 import * as firstSignIn from "./first_sign_in.mjs";
 import { seed } from "./seed.mjs";
 import { pageScenarios } from "./pages.mjs";
@@ -12,7 +13,7 @@ import { Stage } from "./stage.mjs";
 
 const text = { type: "string" };
 const { values: options } = parseArgs({
-  options: { url: text, folder: text, chromium: text, out: text, only: { ...text, default: "" } },
+  options: { url: text, folder: text, chromium: text, out: text, only: { ...text, default: "" }, incidents: { ...text, default: "0" } },
 });
 
 // What an earlier run kept would be taken for this one's.
@@ -30,6 +31,7 @@ try {
   // The first sign-in wants a hub without people, and everything else one that has seen a bad night.
   await perform(firstSignIn);
   const started = performance.now();
+  await gather(stage.hub, Number(options.incidents));
   Object.assign(stage, await seed(stage.hub));
   console.log(`     the hub is seeded (${((performance.now() - started) / 1000).toFixed(1)} s)`);
   const folder = new URL("./scenarios/", import.meta.url);

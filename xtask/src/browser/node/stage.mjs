@@ -30,7 +30,7 @@ export const SIZES = {
   wide: { viewport: { width: 3840, height: 2160 } },
 };
 /** One person for each role, with the password of all. */
-export const PEOPLE = { admin: "ada", operate: "otto", read: "rita" };
+export const PEOPLE = { admin: "ada@harbour.example", operate: "otto@harbour.example", read: "rita@harbour.example" };
 export const PASSWORD = "correct horse battery staple";
 
 export class Stage {
