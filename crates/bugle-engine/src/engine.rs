@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 use crate::{
+    accounts::Accounts,
     directory::Directory,
     dispatch::{Control, Dispatcher, DispatcherParts, Observer},
     health::{Health, HealthReport},
@@ -62,6 +63,7 @@ pub struct Engine {
     feed: Arc<Feed>,
     pipeline_wake: Notify,
     /// Held while the configuration changes, so that what is stored and what is in memory stay the same.
+    accounts: Accounts,
     changing: Mutex<()>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -105,6 +107,7 @@ impl Engine {
                 feed,
                 pipeline_wake: Notify::new(),
                 changing: Mutex::new(()),
+                accounts: Accounts::default(),
                 stopping: CancellationToken::new(),
                 tasks: TaskTracker::new(),
             }
@@ -227,6 +230,10 @@ impl Engine {
 
     pub(crate) fn retention(&self) -> Retention {
         self.settings.retention
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

@@ -5,11 +5,12 @@
 //! - [`pipeline`]: decode, correlate, route, commit. [`correlate`] is its pure half.
 //! - [`dispatch`] and [`send`]: render, sign, send, record.
 //!
-//! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`incidents`] are acted on,
-//! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
+//! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`accounts`] lets people in, [`incidents`] are acted on,
+//! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`watch`] reports what is wrong with Bugle itself, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
 //!
 //! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
 
+pub mod accounts;
 pub mod config;
 pub mod correlate;
 pub mod directory;

@@ -89,7 +89,7 @@ pub enum Actor {
     },
     /// A person who is signed in.
     User {
-        /// Their e-mail address.
+        /// What they sign in with, as a rule their e-mail address.
         email: String,
     },
     /// A rule that somebody configured.

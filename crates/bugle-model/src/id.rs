@@ -60,6 +60,8 @@ kinds! {
     ReceiptKind ReceiptId "rcp";
     /// Marks a secret's id.
     SecretKind SecretId "sec";
+    /// Marks a user's id.
+    UserKind UserId "usr";
 }
 
 impl<K> Id<K> {

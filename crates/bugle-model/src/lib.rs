@@ -8,6 +8,7 @@
 //! - [`incident`]: alerts handled together; [`lifecycle`] holds every transition in one table.
 //! - [`event`]: an immutable fact on an incident's timeline.
 //! - [`destination`], [`delivery`]: where events go, and one event on its way.
+//! - [`api_key`], [`user`]: programs and people who may look and act.
 //!
 //! What never lives here: I/O, async, SQL, HTTP. The one clock read is [`time::SystemClock`].
 
@@ -27,6 +28,7 @@ pub mod secret;
 pub mod severity;
 pub mod signal;
 pub mod time;
+pub mod user;
 
 pub use alert::{Alert, AlertStatus};
 pub use api_key::{ApiKey, Scope};
@@ -35,7 +37,7 @@ pub use destination::{Circuit, CircuitPolicy, Destination, RetryPolicy};
 pub use event::{Actor, Event, EventKind};
 pub use id::{
     AlertId, ApiKeyId, DeliveryId, DestinationId, EventId, IdGenerator, IncidentId, IntegrationId, ReceiptId,
-    SecretId,
+    SecretId, UserId,
 };
 pub use incident::{Incident, IncidentStatus};
 pub use integration::Integration;
@@ -44,3 +46,4 @@ pub use receipt::{Receipt, ReceiptState, Verification};
 pub use secret::Secret;
 pub use signal::{Severity, Signal, SignalStatus};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use user::{Session, User};

@@ -35,6 +35,12 @@ pub const QUARANTINE_WRITES_PER_SECOND_MAX: u32 = 50;
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 /// Clients that follow the stream at once. Each costs a connection and a copy of what is sent; a dashboard needs one.
 pub const STREAM_LISTENERS_MAX: usize = 256;
+/// Users of one hub; all of them are read at once.
+pub const USERS_MAX: usize = 1_000;
+/// Browsers in which one user is signed in at once; the one that signed in first is signed out for the next.
+pub const SESSIONS_PER_USER_MAX: u32 = 50;
+/// Up to where waiting receipts are counted: beyond it the count says no more, and would take longer.
+pub const INBOX_COUNTED_MAX: u32 = 100_000;
 /// Largest page of a list.
 pub const PAGE_MAX: u32 = 200;
 /// Page size when none is asked for.

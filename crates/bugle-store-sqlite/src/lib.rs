@@ -5,7 +5,8 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
-//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`: the intentions, by noun.
+//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`,
+//!   `users`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
@@ -28,6 +29,7 @@ mod redelivery;
 mod retention;
 mod sql;
 mod store;
+mod users;
 mod words;
 mod writer;
 

@@ -10,6 +10,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_event_position.sql"),
     include_str!("../migrations/0003_retention.sql"),
+    include_str!("../migrations/0004_users.sql"),
+    include_str!("../migrations/0006_claims_by_kind.sql"),
 ];
 
 /// The schema that this program knows.

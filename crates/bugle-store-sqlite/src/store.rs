@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use bugle_model::{
     Alert, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, Destination, DestinationId,
-    Event, Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Timestamp,
-    Verification,
+    Event, Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Session, Timestamp,
+    User, UserId, Verification,
 };
 use bugle_store::{
     Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
     PruneBefore, Pruned, ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
 };
 
-use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery, retention};
+use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery, retention, users};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -172,3 +172,31 @@ impl Store for SqliteStore {
         config::delete_api_key(&self.writer, id).await
     }
 }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        users::all(&self.readers).await
+    }
+
+    async fn put_user(&self, user: User) -> Result<()> {
+        users::put(&self.writer, user).await
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<()> {
+        users::delete(&self.writer, id).await
+    }
+
+    async fn put_session(&self, session: Session) -> Result<()> {
+        users::put_session(&self.writer, session).await
+    }
+
+    async fn session(&self, hash: [u8; 32]) -> Result<Option<(Session, User)>> {
+        users::session(&self.readers, hash).await
+    }
+
+    async fn note_session_use(&self, hash: [u8; 32], at: Timestamp, expires_at: Timestamp) -> Result<()> {
+        users::note_session_use(&self.writer, hash, at, expires_at).await
+    }
+
+    async fn delete_session(&self, hash: [u8; 32]) -> Result<()> {
+        users::delete_session(&self.writer, hash).await
+    }

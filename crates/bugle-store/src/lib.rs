@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use bugle_model::{
     Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, DeliveryState,
     Destination, DestinationId, Event, EventId, Incident, IncidentId, IncidentStatus, Integration,
-    IntegrationId, Page, Receipt, ReceiptId, ReceiptState, Severity, Timestamp, Verification,
+    IntegrationId, Page, Receipt, ReceiptId, ReceiptState, Session, Severity, Timestamp, User, UserId,
+    Verification,
 };
 use serde::{Deserialize, Serialize};
 
@@ -365,3 +366,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Deletes one.
     async fn delete_api_key(&self, id: ApiKeyId) -> Result<()>;
 }
+
+    /// All users, in the order in which they were added.
+    async fn users(&self) -> Result<Vec<User>>;
+    /// Makes or replaces one. Two with the same name, whatever its case, are refused.
+    async fn put_user(&self, user: User) -> Result<()>;
+    /// Deletes one, with all their sessions.
+    async fn delete_user(&self, id: UserId) -> Result<()>;
+    /// Keeps a new session. Those that ended before it began go, some at a time, and so do the oldest of its user beyond
+    /// [`bugle_model::limits::SESSIONS_PER_USER_MAX`].
+    async fn put_session(&self, session: Session) -> Result<()>;
+    /// The session with this hash and its user, whether it is over or not.
+    async fn session(&self, hash: [u8; 32]) -> Result<Option<(Session, User)>>;
+    /// Notes that one was used, and until when it holds now; nothing when it was deleted meanwhile.
+    async fn note_session_use(&self, hash: [u8; 32], at: Timestamp, expires_at: Timestamp) -> Result<()>;
+    /// Deletes one.
+    async fn delete_session(&self, hash: [u8; 32]) -> Result<()>;

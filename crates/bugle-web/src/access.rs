@@ -1,4 +1,5 @@
-//! Who may call what. The table of routes says it for each route; here it is enforced, before the handler runs.
+//! Who may call what. The table of routes says it for each route; here it is enforced, before the handler runs. A caller is
+//! a program with an API key, or a person with a session, whose role is a scope.
 
 use std::sync::Arc;
 
@@ -7,10 +8,18 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use bugle_model::{Actor, ApiKey, ApiKeyId, Scope};
+use bugle_engine::Engine;
+use bugle_model::{Actor, ApiKey, Scope};
+use bugle_store::StoreError;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-use crate::{app::App, error::ApiError, input::Query, routes::Param};
+use crate::{
+    app::App,
+    error::ApiError,
+    input::Query,
+    routes::Param,
+    ui::{csrf, session::Viewer},
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +28,7 @@ pub(crate) enum Access {
     Open,
     /// Anybody, unless the settings ask for a key that may read.
     Metrics,
-    /// An API key with at least this scope.
+    /// An API key, or a signed-in user, with at least this scope.
     Key(Scope),
 }
 
@@ -52,37 +61,46 @@ pub(crate) struct Gate {
 }
 
 /// Lets a request through to its handler, or says why not.
-pub(crate) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    match gate.check(&mut request) {
-        Ok(()) => next.run(request).await,
+pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    match gate.check(&mut head).await {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(error) => error.into_response(),
     }
 }
 
 impl Gate {
-    fn check(&self, request: &mut Request) -> Result<(), ApiError> {
+    async fn check(&self, head: &mut Parts) -> Result<(), ApiError> {
         if let Some(needed) = self.access.needs(self.app.settings.metrics_auth) {
-            let key = self.key(request.headers())?;
-            if key.scope < needed {
-                return Err(forbidden(&key, needed));
+            let caller = self.caller(head).await?;
+            if caller.scope() < needed {
+                return Err(forbidden(&caller, needed));
             }
-            request.extensions_mut().insert(Caller(key));
+            head.extensions.insert(caller);
         }
         match self.query {
-            Some(known) => Query::of(request.uri()).only(known),
+            Some(known) => Query::of(&head.uri).only(known),
             None => Ok(()),
         }
+    }
+
+    /// A key counts before a session. What a session changes must have been meant: a browser sends its cookie with what
+    /// other sites make it do, too.
+    async fn caller(&self, head: &Parts) -> Result<Caller, ApiError> {
+        if head.headers.contains_key(header::AUTHORIZATION) {
+            return self.key(&head.headers).map(Caller::Key);
+        }
+        let viewer = Viewer::of(&self.app, &head.headers, head.uri.path()).await?;
+        let viewer = viewer.ok_or_else(ApiError::not_signed_in)?;
+        csrf::check(&viewer, &head.method, &head.headers, &self.app.settings)?;
+        Ok(Caller::User(viewer))
     }
 
     fn key(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
         let unauthenticated =
             |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
-        let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Err(unauthenticated(
-                "send `Authorization: Bearer <api key>`; `bugle key create` makes a key",
-            ));
-        };
-        let presented = value.to_str().ok().and_then(bearer);
+        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let presented = value.and_then(bearer);
         let presented = presented.ok_or_else(|| {
             unauthenticated("the Authorization header is not of the form `Bearer <api key>`")
         })?;
@@ -93,9 +111,14 @@ impl Gate {
     }
 }
 
-fn forbidden(key: &ApiKey, needed: Scope) -> ApiError {
-    let (has, needed) = (scope_word(key.scope), scope_word(needed));
-    let message = format!("this needs an API key with scope `{needed}`; yours, `{}`, has `{has}`", key.name);
+fn forbidden(caller: &Caller, needed: Scope) -> ApiError {
+    let (has, needed) = (scope_word(caller.scope()), scope_word(needed));
+    let message = match caller {
+        Caller::Key(key) => {
+            format!("this needs an API key with scope `{needed}`; yours, `{}`, has `{has}`", key.name)
+        }
+        Caller::User(_) => format!("this needs the role `{needed}`; yours is `{has}`"),
+    };
     ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
         .detail("needed_scope", needed)
         .detail("scope", has)
@@ -107,18 +130,37 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
 }
 
-/// The API key that a request came with.
+/// Who calls.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(Arc<ApiKey>);
+pub(crate) enum Caller {
+    /// A program, or a person at a command line.
+    Key(Arc<ApiKey>),
+    /// A person in a browser.
+    User(Viewer),
+}
 
 impl Caller {
-    pub(crate) fn key_id(&self) -> ApiKeyId {
-        self.0.id
+    fn scope(&self) -> Scope {
+        match self {
+            Self::Key(key) => key.scope,
+            Self::User(viewer) => viewer.user().role,
+        }
     }
 
     /// As it stands on timelines.
     pub(crate) fn actor(&self) -> Actor {
-        Actor::ApiKey { id: self.0.id, name: self.0.name.clone() }
+        match self {
+            Self::Key(key) => Actor::ApiKey { id: key.id, name: key.name.clone() },
+            Self::User(viewer) => viewer.actor(),
+        }
+    }
+
+    /// Whether what let it in still does: the key is there, or the session is not over.
+    pub(crate) async fn is_still_known(&self, engine: &Engine) -> Result<bool, StoreError> {
+        match self {
+            Self::Key(key) => Ok(engine.api_keys().iter().any(|known| known.id == key.id)),
+            Self::User(viewer) => engine.is_session_good(viewer.session()).await,
+        }
     }
 }
 
@@ -127,9 +169,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // Absent only if a route that acts were declared open: refuse rather than act as nobody.
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "this needs an API key")
-        })
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::not_signed_in)
     }
 }
 

@@ -86,6 +86,17 @@ impl ApiError {
 
     /// The code in lower case: the metric's label.
     pub(crate) fn label(&self) -> String {
+    /// Nobody is signed in, and there is no key.
+    pub(crate) fn not_signed_in() -> Self {
+        let message = "send `Authorization: Bearer <api key>`; `bugle key create` makes a key";
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message)
+    }
+
+    /// What is wrong and what to do, for a person.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
         self.0.code.to_ascii_lowercase()
     }
 

@@ -6,6 +6,7 @@
 //! - `routes`: one table of every route, which builds the router, decides who may call what, and writes the OpenAPI
 //!   document. Each endpoint is a file whose path mirrors its URL, with its handler and its answers.
 //! - `access`, `input`, `body`, `client_ip`: what a handler is given.
+//! - `ui`: the pages for people, and how they sign in.
 //! - `error`: the one form of every error.
 //!
 //! What never lives here: decisions about alerts, incidents and deliveries. Those are the engine's.
@@ -21,6 +22,7 @@ mod openapi;
 mod routes;
 mod server;
 mod settings;
+mod ui;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ pub use destinations::{DestinationPatch, NewDestination};
 pub use integrations::{IntegrationPatch, NewIntegration};
 pub use keys::NewApiKey;
 pub use secrets::generate_secret;
+pub(crate) use secrets::random_bytes;
 
 use bugle_store::StoreError;
 

@@ -15,6 +15,7 @@ pub(crate) mod deliveries;
 pub(crate) mod incidents;
 pub(crate) mod receipts;
 pub(crate) mod retention;
+pub(crate) mod users;
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,32 @@
 //! What is answered where there is no route, or none for the method.
 
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::table;
-use crate::error::ApiError;
+use crate::{app::App, error::ApiError, ui};
 
 /// Routes named in the advice.
 const NEAR_MAX: usize = 5;
 
-/// There is no such path: names those that look like it.
-pub(super) async fn not_found(method: Method, uri: Uri) -> ApiError {
+/// There is no such path: a browser gets a page, a program the routes that look like it.
+pub(super) async fn not_found(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let path = uri.path();
+    if ui::wants_html(&headers) && !path.starts_with("/api/") {
+        return ui::not_found(&app, &headers, path).await;
+    }
     let shown: String = path.chars().take(120).collect();
     let near = near(path);
     let message = format!("there is nothing at `{method} {shown}`; the nearest are {}", near.join(", "));
-    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", message).detail("near", near)
+    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", message).detail("near", near).into_response()
 }
 
 /// The path exists and does not take the method. `OPTIONS` is told what it takes.

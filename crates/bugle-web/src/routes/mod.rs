@@ -32,8 +32,10 @@ use serde_json::Value;
 use crate::{
     access::{Access, Gate, pass},
     app::App,
-    envelope,
+    envelope, ui,
 };
+
+pub(crate) use incidents::filter as incident_filter;
 
 /// A parameter of a query.
 #[derive(Debug, Clone, Copy)]
@@ -174,6 +176,7 @@ pub(crate) fn router(app: &App) -> Router {
     let router =
         by_path.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     router
+        .merge(ui::router(app))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), envelope::wrap))

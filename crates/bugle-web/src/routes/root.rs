@@ -1,10 +1,15 @@
-//! `GET /`: says what this is, to who finds it by accident.
+//! `GET /`: the first page for a browser; for a program, what this is.
 
-use axum::Json;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::{MethodFilter, Route};
-use crate::access::Access;
+use crate::{access::Access, app::App, ui};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -14,14 +19,18 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Open,
             "describe",
             "What this is, and where its API is.",
-            describe,
+            answer,
         )
         .any_query()
         .answers(200, "Description"),
     ]
 }
 
-async fn describe() -> Json<Value> {
+async fn answer(State(app): State<App>, head: Parts) -> Response {
+    if ui::wants_html(&head.headers) { ui::home(app, &head).await } else { describe().into_response() }
+}
+
+fn describe() -> Json<Value> {
     Json(json!({
         "name": "bugle",
         "version": env!("CARGO_PKG_VERSION"),

@@ -17,7 +17,7 @@ use bugle_engine::{
     Engine,
     stream::{ListenError, Listener, News},
 };
-use bugle_model::{ApiKeyId, Cursor, EventKind, IncidentId, Scope};
+use bugle_model::{Cursor, EventKind, IncidentId, Scope};
 use bugle_store::StoreError;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -71,7 +71,7 @@ async fn stream(
     let period = app.settings.stream_heartbeat;
     let feed = Feed {
         engine: app.engine,
-        key: caller.key_id(),
+        caller,
         listener,
         filter,
         heartbeat: interval_at(Instant::now() + period, period),
@@ -177,7 +177,7 @@ fn block(id: Option<Cursor>, name: &str, data: &impl Serialize) -> String {
 /// One client's stream.
 struct Feed {
     engine: Arc<Engine>,
-    key: ApiKeyId,
+    caller: Caller,
     listener: Listener,
     filter: Filter,
     heartbeat: Interval,
@@ -185,13 +185,13 @@ struct Feed {
 }
 
 impl Feed {
-    /// The next block; none at the end: the server stops, the key was deleted, or the store fails. The client comes back.
+    /// The next block; none at the end: the server stops, the key was deleted or the session is over, or the store fails. The client comes back.
     async fn next_block(&mut self) -> Option<String> {
         loop {
             tokio::select! {
                 biased;
                 () = self.stopping.begun() => return None,
-                _ = self.heartbeat.tick() => return self.is_still_allowed().then(|| self.heartbeat()),
+                _ = self.heartbeat.tick() => return self.is_still_allowed().await.then(|| self.heartbeat()),
                 news = self.listener.next() => {
                     let news = news.map_err(|error| log(&error)).ok()??;
                     if let Some(block) = self.filter.block(&news) {
@@ -202,8 +202,8 @@ impl Feed {
         }
     }
 
-    fn is_still_allowed(&self) -> bool {
-        self.engine.api_keys().iter().any(|key| key.id == self.key)
+    async fn is_still_allowed(&self) -> bool {
+        self.caller.is_still_known(&self.engine).await.map_err(|error| log(&error)).unwrap_or(false)
     }
 
     fn heartbeat(&self) -> String {

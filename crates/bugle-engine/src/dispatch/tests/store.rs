@@ -8,8 +8,8 @@ use std::{
 
 use bugle_model::{
     Alert, ApiKey, ApiKeyId, Attempt, Cursor, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKind,
-    Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt, ReceiptId, Severity,
-    Timestamp, Verification, event::Actor,
+    Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt, ReceiptId, Session,
+    Severity, Timestamp, User, UserId, Verification, event::Actor,
 };
 use bugle_store::{
     Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, Next,
@@ -363,3 +363,24 @@ impl Store for MemoryStore {
         unused()
     }
 }
+    async fn users(&self) -> Result<Vec<User>> {
+        unused()
+    }
+    async fn put_user(&self, _: User) -> Result<()> {
+        unused()
+    }
+    async fn delete_user(&self, _: UserId) -> Result<()> {
+        unused()
+    }
+    async fn put_session(&self, _: Session) -> Result<()> {
+        unused()
+    }
+    async fn session(&self, _: [u8; 32]) -> Result<Option<(Session, User)>> {
+        unused()
+    }
+    async fn note_session_use(&self, _: [u8; 32], _: Timestamp, _: Timestamp) -> Result<()> {
+        unused()
+    }
+    async fn delete_session(&self, _: [u8; 32]) -> Result<()> {
+        unused()
+    }

@@ -47,7 +47,8 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Incident
     Ok(Json(app.store().incidents(filter(&query)?, page).await?))
 }
 
-fn filter(query: &Query) -> Result<IncidentFilter, ApiError> {
+/// What a query asks for.
+pub(crate) fn filter(query: &Query) -> Result<IncidentFilter, ApiError> {
     let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));
     let search = query.one("q").map(str::trim).filter(|text| !text.is_empty());
     if search.is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX) {

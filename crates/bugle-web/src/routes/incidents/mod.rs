@@ -25,6 +25,7 @@ use crate::{
     input,
 };
 
+pub(crate) use all::filter;
 pub(super) use timeline::view as event_view;
 
 pub(super) fn routes() -> Vec<Route> {

@@ -1,0 +1,158 @@
+//! Who looks at a page: the session's cookie, and what is made of it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use bugle_engine::accounts::SESSION_AGE_MAX;
+use bugle_model::{Actor, Scope, Session, User};
+use bugle_store::StoreError;
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::csrf;
+use crate::{WebSettings, app::App, error::ApiError};
+
+/// The cookie that holds the session's token.
+const COOKIE: &str = "bugle_session";
+/// The cookie that holds the chosen colours; the script writes it.
+const THEME_COOKIE: &str = "bugle_theme";
+
+/// A signed-in user, in one browser.
+#[derive(Debug, Clone)]
+pub(crate) struct Viewer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    user: User,
+    session: Session,
+    csrf: String,
+    theme: &'static str,
+    /// The path of the page that is looked at.
+    path: String,
+}
+
+impl Viewer {
+    /// Whose session the request's cookie is, if it is one that is not over.
+    pub(crate) async fn of(app: &App, headers: &HeaderMap, path: &str) -> Result<Option<Self>, StoreError> {
+        let Some(token) = cookie(headers, COOKIE) else { return Ok(None) };
+        let found = app.engine.session(token).await?;
+        Ok(found.map(|(session, user)| {
+            let inner = Inner {
+                csrf: csrf::token(token),
+                theme: theme(headers),
+                path: path.to_owned(),
+                session,
+                user,
+            };
+            Self(Arc::new(inner))
+        }))
+    }
+
+    pub(crate) fn user(&self) -> &User {
+        &self.0.user
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// Whether they may do what needs this scope.
+    pub(crate) fn may(&self, needed: Scope) -> bool {
+        self.0.user.role >= needed
+    }
+
+    /// As they stand on timelines.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::User { email: self.0.user.name.clone() }
+    }
+
+    /// What a change must come with.
+    pub(crate) fn csrf(&self) -> &str {
+        &self.0.csrf
+    }
+
+    pub(super) fn theme(&self) -> &'static str {
+        self.0.theme
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.0.path
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Absent only on a page that was declared open: refuse rather than show it to nobody.
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::not_signed_in)
+    }
+}
+
+/// The value of the cookie called `name`.
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
+/// The colours that the viewer chose; empty where the system decides.
+pub(super) fn theme(headers: &HeaderMap) -> &'static str {
+    match cookie(headers, THEME_COOKIE) {
+        Some("dark") => "dark",
+        Some("light") => "light",
+        _ => "",
+    }
+}
+
+/// Makes the browser keep a session's token: from scripts and from other sites' requests, and from the open network where
+/// this hub is reached by TLS.
+pub(super) fn keep(token: &SecretString, settings: &WebSettings) -> Option<HeaderValue> {
+    set_cookie(token.expose_secret(), SESSION_AGE_MAX.as_secs(), settings)
+}
+
+/// Makes the browser forget it.
+pub(super) fn forget(settings: &WebSettings) -> Option<HeaderValue> {
+    set_cookie("", 0, settings)
+}
+
+fn set_cookie(value: &str, age_seconds: u64, settings: &WebSettings) -> Option<HeaderValue> {
+    let secure =
+        if settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https") { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={value}; Path=/; Max-Age={age_seconds}; HttpOnly; SameSite=Lax{secure}");
+    let mut header = HeaderValue::try_from(text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_read_as_browsers_send_them() {
+        let headers = HeaderMap::from_iter([
+            (header::COOKIE, HeaderValue::from_static("a=1; bugle_session=t1; bugle_theme=dark")),
+            (header::COOKIE, HeaderValue::from_static("bugle_session=t2")),
+        ]);
+        assert_eq!(cookie(&headers, COOKIE), Some("t1"));
+        assert_eq!(theme(&headers), "dark");
+        assert_eq!(cookie(&HeaderMap::new(), COOKIE), None);
+        let other = HeaderMap::from_iter([(
+            header::COOKIE,
+            HeaderValue::from_static("xbugle_session=t; bugle_theme=\"><"),
+        )]);
+        assert_eq!((cookie(&other, COOKIE), theme(&other)), (None, ""));
+    }
+
+    #[test]
+    fn the_cookie_is_kept_from_scripts_and_with_tls_from_the_network() {
+        let plain = WebSettings::default();
+        let kept = keep(&"abc".into(), &plain).unwrap();
+        assert_eq!(kept, "bugle_session=abc; Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax");
+        assert!(kept.is_sensitive());
+        let tls = WebSettings { public_url: Some("https://hub.example.com".parse().unwrap()), ..plain };
+        assert!(keep(&"abc".into(), &tls).unwrap().to_str().unwrap().ends_with("; Secure"));
+        assert!(forget(&tls).unwrap().to_str().unwrap().contains("Max-Age=0"));
+    }
+}
