@@ -77,7 +77,10 @@ export class Stage {
 
   /** The cookies of whoever has `role`, who signs in once, by the form. */
   session(role) {
-    this.sessions[role] ??= this.signIn(role);
+    this.sessions[role] ??= this.signIn(role).catch((error) => {
+      delete this.sessions[role];
+      throw error;
+    });
     return this.sessions[role];
   }
 
