@@ -4,13 +4,18 @@
 //! whenever one settles the first of those that are left is unblocked. A dead one is settled and blocks nobody. One that
 //! is sent again by hand is blocked only by those before it; one after it that is pending already stays so.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use bugle_model::{
-    Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Event, Page, Timestamp, delivery::Attempt,
+    Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Page, Timestamp, delivery::Attempt,
     destination::Circuit, id::Id,
 };
-use bugle_store::{Backlog, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Settlement, StoreError};
+use bugle_store::{
+    Backlog, Claim, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Room, Settlement, StoreError,
+};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
 
 use crate::{
@@ -18,12 +23,14 @@ use crate::{
     codec::{Code, decode, encode, moment, moment_or_none, state},
     page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
-    sql::{deliveries as sql, incidents::EVENT_ONE},
+    sql::deliveries as sql,
     writer::{Abort, Writer},
 };
 
 /// Attempts of one delivery that are shown.
 const ATTEMPTS_SHOWN_MAX: u32 = 1_000;
+/// Where a claimed delivery's event stands in its row, after the delivery's own columns.
+const EVENT_COLUMN: usize = 12;
 
 /// Makes new deliveries, due at once or blocked.
 pub(crate) fn insert(
@@ -77,24 +84,24 @@ pub(crate) async fn claim_due(
     claims: &Arc<Claims>,
     destination_id: DestinationId,
     now: Timestamp,
-    limit: u32,
-) -> Result<Vec<Due>, StoreError> {
+    room: Room,
+) -> Result<Claim, StoreError> {
     let claims = Arc::clone(claims);
-    let claimed = readers
+    let (claimed, next_retry_at) = readers
         .read("claim deliveries", move |connection| {
             let snapshot = connection.unchecked_transaction()?;
-            let mut claimed = claim(&snapshot, claims, destination_id.as_i64(), now, limit)?;
-            let mut event_of = snapshot.prepare_cached(EVENT_ONE)?;
-            let mut delivery_of = snapshot.prepare_cached(sql::ONE)?;
+            let (mut claimed, next_retry_at) = claim(&snapshot, claims, destination_id.as_i64(), now, room)?;
+            let mut due_of = snapshot.prepare_cached(sql::CLAIMED)?;
             for id in claimed.ids() {
-                let delivery = delivery_of.query_row([id], read)?;
-                let event: Event = event_of.query_row([delivery.event_id.as_i64()], |row| decode(row, 0))?;
-                claimed.push(Due { delivery, event });
+                let due = due_of.query_row([id], |row| {
+                    Ok(Due { delivery: read(row)?, event: decode(row, EVENT_COLUMN)? })
+                })?;
+                claimed.push(due);
             }
-            Ok(claimed)
+            Ok((claimed, next_retry_at))
         })
         .await?;
-    Ok(claimed.take())
+    Ok(Claim { due: claimed.take(), next_retry_at })
 }
 
 fn claim(
@@ -102,58 +109,72 @@ fn claim(
     claims: Arc<Claims>,
     destination: i64,
     now: Timestamp,
-    limit: u32,
-) -> rusqlite::Result<Claimed> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    room: Room,
+) -> rusqlite::Result<(Claimed, Option<Timestamp>)> {
     let mut ids = Vec::new();
+    let mut next_retry_at = None;
     {
         // The snapshot begins with the first statement below, so under the lock.
         let mut taken = claims.lock();
         if !is_deleted(snapshot, destination)? {
-            let mut statement = snapshot.prepare_cached(sql::DUE)?;
-            let mut rows = statement.query([destination, now.as_millis()])?;
-            while ids.len() < limit
-                && let Some(row) = rows.next()?
-            {
-                let id = row.get(0)?;
-                if !taken.contains(&id) {
-                    ids.push(id);
-                }
-            }
+            first_tries(snapshot, &taken, destination, room.first_tries, &mut ids)?;
+            next_retry_at = retries(snapshot, &taken, destination, now, room.retries, &mut ids)?;
             taken.extend(&ids);
         }
     }
-    Ok(Claimed::new(claims, ids))
+    Ok((Claimed::new(claims, ids), next_retry_at))
+}
+
+fn first_tries(
+    snapshot: &Connection,
+    taken: &HashSet<i64>,
+    destination: i64,
+    mut room: u32,
+    ids: &mut Vec<i64>,
+) -> rusqlite::Result<()> {
+    let mut statement = snapshot.prepare_cached(sql::FIRST_TRIES)?;
+    let mut rows = statement.query([destination])?;
+    while room > 0
+        && let Some(row) = rows.next()?
+    {
+        let id = row.get(0)?;
+        if !taken.contains(&id) {
+            ids.push(id);
+            room -= 1;
+        }
+    }
+    Ok(())
+}
+
+/// Returns when the next one is due, if there is room for it.
+fn retries(
+    snapshot: &Connection,
+    taken: &HashSet<i64>,
+    destination: i64,
+    now: Timestamp,
+    mut room: u32,
+    ids: &mut Vec<i64>,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = snapshot.prepare_cached(sql::RETRIES)?;
+    let mut rows = statement.query([destination])?;
+    while room > 0
+        && let Some(row) = rows.next()?
+    {
+        let (id, due_at) = (row.get(0)?, moment(row, 1)?);
+        if taken.contains(&id) {
+            continue;
+        }
+        if due_at > now {
+            return Ok(Some(due_at));
+        }
+        ids.push(id);
+        room -= 1;
+    }
+    Ok(None)
 }
 
 pub(crate) fn is_deleted(connection: &Connection, destination: i64) -> rusqlite::Result<bool> {
     connection.prepare_cached(sql::DESTINATION_IS_DELETED)?.query_row([destination], |row| row.get(0))
-}
-
-/// When the next unclaimed one is due.
-pub(crate) async fn next_due_at(
-    readers: &Readers,
-    claims: &Arc<Claims>,
-    destination_id: DestinationId,
-) -> Result<Option<Timestamp>, StoreError> {
-    let claims = Arc::clone(claims);
-    readers
-        .read("find the next due delivery", move |connection| {
-            let destination = destination_id.as_i64();
-            if is_deleted(connection, destination)? {
-                return Ok(None);
-            }
-            let taken = claims.lock();
-            let mut statement = connection.prepare_cached(sql::NEXT_DUE)?;
-            let mut rows = statement.query([destination])?;
-            while let Some(row) = rows.next()? {
-                if !taken.contains(&row.get(0)?) {
-                    return moment_or_none(row, 1);
-                }
-            }
-            Ok(None)
-        })
-        .await
 }
 
 /// Records outcomes and circuits.

@@ -1,7 +1,7 @@
 //! Sending settled deliveries again, because somebody asked for it.
 
 use bugle_model::{Delivery, DeliveryId, DeliveryState, DestinationId, Timestamp};
-use bugle_store::StoreError;
+use bugle_store::{RecoverFrom, Recovered, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
@@ -29,30 +29,34 @@ pub(crate) async fn redeliver(writer: &Writer, id: DeliveryId, now: Timestamp) -
     Ok(writer.write("send the delivery again", Shield::Savepoint, work).await?)
 }
 
-/// Sends dead deliveries of a destination again.
+/// Sends some dead deliveries of a destination again.
 pub(crate) async fn recover(
     writer: &Writer,
     destination_id: DestinationId,
-    since: Timestamp,
+    from: RecoverFrom,
     now: Timestamp,
     limit: u32,
-) -> Result<u32, StoreError> {
-    let work = move |connection: &Connection| -> Result<u32, Abort> {
+) -> Result<Recovered, StoreError> {
+    let work = move |connection: &Connection| -> Result<Recovered, Abort> {
         let destination = destination_id.as_i64();
         if is_deleted(connection, destination)? {
-            return Ok(0);
+            return Ok(Recovered { count: 0, rest: None });
         }
+        let (since, after) = (from.created_at.as_millis(), from.after.as_i64());
         let mut dead: Vec<Delivery> = connection
             .prepare_cached(sql::DEAD_SINCE)?
-            .query_map(params![destination, since.as_millis(), limit], read)?
+            .query_map(params![destination, since, after, limit], read)?
             .collect::<Result<_, _>>()?;
+        let count = u32::try_from(dead.len()).unwrap_or(u32::MAX);
+        let last = dead.last().filter(|_| count >= limit);
+        let rest = last.map(|last| RecoverFrom { created_at: last.created_at, after: last.id });
         dead.sort_by_key(|delivery| (delivery.incident_id, delivery.sequence));
         let mut added = Added::default();
         for delivery in &dead {
             send_again(connection, delivery, now, &mut added)?;
         }
         added.store(connection)?;
-        Ok(u32::try_from(dead.len()).unwrap_or(u32::MAX))
+        Ok(Recovered { count, rest })
     };
     Ok(writer.write("send dead deliveries again", Shield::Savepoint, work).await?)
 }

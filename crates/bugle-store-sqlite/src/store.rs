@@ -7,8 +7,9 @@ use bugle_model::{
     User, UserId, Verification,
 };
 use bugle_store::{
-    Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, PageRequest,
-    PruneBefore, Pruned, ReceiptFilter, Settlement, SignalOutcome, Step, Store, StoreError,
+    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, IncidentFilter, Instance,
+    PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement, SignalOutcome,
+    Step, Store, StoreError,
 };
 
 use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery, retention, users};
@@ -81,12 +82,8 @@ impl Store for SqliteStore {
         incidents::alerts_of(&self.readers, id, page).await
     }
 
-    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
-        deliveries::claim_due(&self.readers, &self.claims, destination_id, now, limit).await
-    }
-
-    async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>> {
-        deliveries::next_due_at(&self.readers, &self.claims, destination_id).await
+    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, room: Room) -> Result<Claim> {
+        deliveries::claim_due(&self.readers, &self.claims, destination_id, now, room).await
     }
 
     async fn settle(
@@ -121,11 +118,11 @@ impl Store for SqliteStore {
     async fn recover(
         &self,
         destination_id: DestinationId,
-        since: Timestamp,
+        from: RecoverFrom,
         now: Timestamp,
         limit: u32,
-    ) -> Result<u32> {
-        redelivery::recover(&self.writer, destination_id, since, now, limit).await
+    ) -> Result<Recovered> {
+        redelivery::recover(&self.writer, destination_id, from, now, limit).await
     }
 
     async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned> {
@@ -171,7 +168,6 @@ impl Store for SqliteStore {
     async fn delete_api_key(&self, id: ApiKeyId) -> Result<()> {
         config::delete_api_key(&self.writer, id).await
     }
-}
 
     async fn users(&self) -> Result<Vec<User>> {
         users::all(&self.readers).await
@@ -200,3 +196,4 @@ impl Store for SqliteStore {
     async fn delete_session(&self, hash: [u8; 32]) -> Result<()> {
         users::delete_session(&self.writer, hash).await
     }
+}

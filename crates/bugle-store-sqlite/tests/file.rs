@@ -81,11 +81,11 @@ async fn a_claim_does_not_survive_and_the_rest_does() {
     };
     store.commit(step).await.unwrap();
     let key = store.instance().await.unwrap().seal_key;
-    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 1);
-    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 0);
+    assert_eq!(store.claim_due(to, sample::after(1), sample::AMPLE).await.unwrap().due.len(), 1);
+    assert_eq!(store.claim_due(to, sample::after(1), sample::AMPLE).await.unwrap().due.len(), 0);
     drop(store);
     let store = open(folder.path()).unwrap();
-    assert_eq!(store.claim_due(to, sample::after(1), 10).await.unwrap().len(), 1);
+    assert_eq!(store.claim_due(to, sample::after(1), sample::AMPLE).await.unwrap().due.len(), 1);
     assert_eq!(store.instance().await.unwrap().seal_key, key);
 }
 
@@ -106,14 +106,14 @@ async fn a_claim_that_nobody_waited_for_is_given_back() {
     };
     store.commit(step).await.unwrap();
     for wait_us in (0..200).step_by(5) {
-        let claim = store.claim_due(to, sample::NOON, 10);
+        let claim = store.claim_due(to, sample::NOON, sample::AMPLE);
         let claimed = tokio::time::timeout(Duration::from_micros(wait_us), claim).await;
         if let Ok(claimed) = claimed {
-            store.release(claimed.unwrap().iter().map(|due| due.delivery.id).collect()).await.unwrap();
+            store.release(claimed.unwrap().due.iter().map(|due| due.delivery.id).collect()).await.unwrap();
         }
     }
     let end = tokio::time::Instant::now() + Duration::from_secs(10);
-    while store.claim_due(to, sample::NOON, 10).await.unwrap().is_empty() {
+    while store.claim_due(to, sample::NOON, sample::AMPLE).await.unwrap().due.is_empty() {
         assert!(tokio::time::Instant::now() < end, "the claim is lost");
         tokio::task::yield_now().await;
     }

@@ -140,6 +140,51 @@ pub struct Due {
     pub event: Event,
 }
 
+/// How many deliveries a claim may hand out. Each kind has its own room, so that however many of one are due, they never
+/// hide the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Deliveries that were never tried.
+    pub first_tries: u32,
+    /// Deliveries that were.
+    pub retries: u32,
+}
+
+/// What a claim found.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// What is due, each kind with the longest due first.
+    pub due: Vec<Due>,
+    /// When the next retry is due, if there was more room for retries than retries that are due.
+    pub next_retry_at: Option<Timestamp>,
+}
+
+/// How far a recovery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// Deliveries that this step sent again.
+    pub count: u32,
+    /// Where the next step goes on; none when there is nothing more.
+    pub rest: Option<RecoverFrom>,
+}
+
+/// From which dead delivery on a recovery goes, in the order in which they were created. It only ever moves forward, so a
+/// recovery ends although what it sent again dies again meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoverFrom {
+    /// Those created at this moment or later.
+    pub created_at: Timestamp,
+    /// Of those created at that very moment, only the ones with larger ids.
+    pub after: DeliveryId,
+}
+
+impl RecoverFrom {
+    /// All that were created at or after `moment`.
+    pub const fn since(moment: Timestamp) -> Self {
+        Self { created_at: moment, after: DeliveryId::from_i64(-1) }
+    }
+}
+
 /// What happens next to a claimed delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -309,10 +354,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// An incident's alerts.
     async fn alerts_of(&self, id: IncidentId, page: PageRequest) -> Result<Page<Alert>>;
 
-    /// Claims up to `limit` deliveries to `destination_id` that are due, the longest due first.
-    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, limit: u32) -> Result<Vec<Due>>;
-    /// When the next unclaimed pending delivery to `destination_id` is due.
-    async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>>;
+    /// Claims deliveries to `destination_id`: those never tried, which are due whatever the time is, and retries that are
+    /// due at `now`.
+    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, room: Room) -> Result<Claim>;
     /// Records outcomes, unblocks what waited behind them, and stores the circuits as they are now: all or nothing.
     async fn settle(
         &self,
@@ -329,15 +373,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>>;
     /// Sends a settled delivery again, with a fresh retry budget. False when it is not settled or not known.
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
-    /// Sends up to `limit` dead deliveries of a destination again, those created at or after `since`, oldest first;
-    /// returns how many.
+    /// Sends up to `limit` dead deliveries of a destination again, oldest first. One step of a recovery, small enough to
+    /// share a transaction with the load.
     async fn recover(
         &self,
         destination_id: DestinationId,
-        since: Timestamp,
+        from: RecoverFrom,
         now: Timestamp,
         limit: u32,
-    ) -> Result<u32>;
+    ) -> Result<Recovered>;
 
     /// Deletes some of what is old enough, and gives space back: a step that is short, so that it can run beside the load.
     /// At most `limit` receipts go, and at most about as many rows of incidents; a large incident takes several steps, its
@@ -365,7 +409,6 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn note_api_key_use(&self, id: ApiKeyId, at: Timestamp) -> Result<()>;
     /// Deletes one.
     async fn delete_api_key(&self, id: ApiKeyId) -> Result<()>;
-}
 
     /// All users, in the order in which they were added.
     async fn users(&self) -> Result<Vec<User>>;
@@ -382,3 +425,4 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn note_session_use(&self, hash: [u8; 32], at: Timestamp, expires_at: Timestamp) -> Result<()>;
     /// Deletes one.
     async fn delete_session(&self, hash: [u8; 32]) -> Result<()>;
+}

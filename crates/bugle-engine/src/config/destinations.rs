@@ -7,7 +7,7 @@ use bugle_model::{
     destination::Filter,
 };
 use bugle_platforms::{Dialect, dialect::Wishes, table};
-use bugle_store::StoreError;
+use bugle_store::{RecoverFrom, StoreError};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -218,15 +218,14 @@ impl Engine {
     pub async fn recover_destination(&self, id: &str, since: Timestamp) -> Result<u64, ConfigError> {
         const STEP: u32 = 500;
         let (destination, _) = self.destination(id)?;
-        let mut recovered = 0;
-        loop {
-            let count = self.store().recover(destination.id, since, self.clock().now(), STEP).await?;
-            recovered += u64::from(count);
+        let (mut recovered, mut rest) = (0, Some(RecoverFrom::since(since)));
+        while let Some(from) = rest {
+            let step = self.store().recover(destination.id, from, self.clock().now(), STEP).await?;
             self.dispatcher().wake(destination.id);
-            if count < STEP {
-                return Ok(recovered);
-            }
+            recovered += u64::from(step.count);
+            rest = step.rest;
         }
+        Ok(recovered)
     }
 
     pub(super) async fn put_destination(&self, destination: Destination) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use bugle_model::{Circuit, Delivery, Destination, DestinationId, Timestamp, destination::CircuitPhase};
-use bugle_store::{Due, StoreError};
+use bugle_store::{Claim, Room, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::{
     task::{Id as TaskId, JoinSet},
@@ -33,16 +33,23 @@ const CLAIM_MAX: usize = 256;
 /// Waits between looks while the store fails.
 const STORE_BACKOFF_MIN: Duration = Duration::from_millis(100);
 const STORE_BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// The wait when the store says that something is due and hands out nothing: somebody else has it.
-const CONTENDED_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait that a throttle without `Retry-After` means.
 const THROTTLE_DEFAULT_MAX: Duration = Duration::from_mins(1);
 
 /// What a look into the store found.
 struct Claimed {
-    due: Vec<Due>,
-    asked: usize,
-    next_due_at: Option<Timestamp>,
+    claim: Claim,
+    asked: Room,
+}
+
+impl Claimed {
+    /// Whether one of the kinds filled its room, so that there may be more of it.
+    fn is_short_of_room(&self) -> bool {
+        let retries = self.claim.due.iter().filter(|due| due.delivery.attempts > 0).count();
+        let first_tries = self.claim.due.len() - retries;
+        let filled = |room: u32, found| room > 0 && usize::try_from(room).is_ok_and(|room| found >= room);
+        filled(self.asked.first_tries, first_tries) || filled(self.asked.retries, retries)
+    }
 }
 
 /// An attempt under way.
@@ -76,7 +83,7 @@ pub(super) struct Lane {
     claim: Option<BoxFuture<'static, Result<Claimed, StoreError>>>,
     /// Whether the store may hold something due that was not claimed.
     hungry: bool,
-    next_due_at: Option<Timestamp>,
+    next_retry_at: Option<Timestamp>,
     store_backoff: Duration,
     /// No look into the store before this moment.
     store_rests_until: Option<Instant>,
@@ -99,7 +106,7 @@ impl Lane {
             under_way: HashMap::new(),
             claim: None,
             hungry: true,
-            next_due_at: None,
+            next_retry_at: None,
             store_backoff: STORE_BACKOFF_MIN,
             store_rests_until: None,
             rest: None,
@@ -193,36 +200,34 @@ impl Lane {
         if !self.hungry || self.claim.is_some() || resting {
             return;
         }
-        let room = match self.permit() {
-            Permit::WaitUntil(_) => 0,
-            Permit::Probe if self.is_probing() => 0,
-            Permit::Probe => 1_usize.saturating_sub(self.waiting.len()),
-            Permit::Flow if self.waiting.len() >= self.slots() => 0,
-            Permit::Flow => {
-                let held = self.under_way.len() + self.waiting.len() + self.handle.signal.unsettled_count();
-                let most = (self.slots() * HELD_PER_SLOT).max(HELD_MIN);
-                (self.slots() * 2)
-                    .saturating_sub(self.waiting.len())
-                    .min(most.saturating_sub(held))
-                    .min(CLAIM_MAX)
-            }
-        };
-        if room == 0 {
+        let room = self.room();
+        if room == (Room { first_tries: 0, retries: 0 }) {
             return;
         }
         self.hungry = false;
         let (shared, id) = (Arc::clone(&self.shared), self.id());
         self.claim = Some(Box::pin(async move {
-            let limit = u32::try_from(room).unwrap_or(u32::MAX);
-            let due = shared.store.claim_due(id, shared.clock.now(), limit).await?;
-            // A failure to learn the next time must not lose what was claimed: the lane looks again soon.
-            let next_due_at = if due.len() < room {
-                shared.store.next_due_at(id).await.unwrap_or_else(|_| Some(shared.clock.now()))
-            } else {
-                None
-            };
-            Ok(Claimed { due, asked: room, next_due_at })
+            let claim = shared.store.claim_due(id, shared.clock.now(), room).await?;
+            Ok(Claimed { claim, asked: room })
         }));
+    }
+
+    /// How many of each kind to claim. Outcomes on their way to the store count against both, so that a store that is down
+    /// does not fill the memory with what it has yet to take.
+    fn room(&self) -> Room {
+        let (first_tries, retries) = match self.permit() {
+            Permit::WaitUntil(_) => (0, 0),
+            Permit::Probe if self.is_probing() || self.waiting.len() > 0 => (0, 0),
+            Permit::Probe => (1, 1),
+            Permit::Flow => {
+                let most = (self.slots() * HELD_PER_SLOT).max(HELD_MIN);
+                let left = most.saturating_sub(self.under_way.len() + self.handle.signal.unsettled_count());
+                let (first_tries, retries) = self.waiting.room(self.slots());
+                (first_tries.min(left), retries.min(left))
+            }
+        };
+        let bounded = |room: usize| u32::try_from(room.min(CLAIM_MAX)).unwrap_or(u32::MAX);
+        Room { first_tries: bounded(first_tries), retries: bounded(retries) }
     }
 
     async fn on_claimed(&mut self, claimed: Result<Claimed, StoreError>) {
@@ -230,11 +235,9 @@ impl Lane {
             Ok(claimed) => {
                 self.store_backoff = STORE_BACKOFF_MIN;
                 self.store_rests_until = None;
-                self.hungry |= claimed.due.len() >= claimed.asked;
-                let now = self.shared.clock.now();
-                let contended = |due| if due <= now { now.plus(CONTENDED_WAIT) } else { due };
-                self.next_due_at = claimed.next_due_at.map(contended);
-                self.waiting.extend(claimed.due);
+                self.hungry |= claimed.is_short_of_room();
+                self.next_retry_at = claimed.claim.next_retry_at;
+                self.waiting.extend(claimed.claim.due);
                 self.give_back_when_waiting().await;
             }
             Err(error) => self.on_store_error(&error, "deliveries could not be claimed"),
@@ -266,8 +269,8 @@ impl Lane {
         match self.permit() {
             Permit::WaitUntil(until) => wait.min(until.since(now)),
             Permit::Flow | Permit::Probe => {
-                let due_in = self.next_due_at.map(|due| due.since(now));
-                wait.min(due_in.unwrap_or(wait))
+                let retry_in = self.next_retry_at.map(|due| due.since(now));
+                wait.min(retry_in.unwrap_or(wait))
             }
         }
     }
@@ -275,7 +278,7 @@ impl Lane {
     async fn on_timer(&mut self) {
         self.hungry = true;
         // Its time may have come; the next look into the store tells what comes after it.
-        self.next_due_at = None;
+        self.next_retry_at = None;
         self.store_rests_until = self.store_rests_until.filter(|until| Instant::now() < *until);
         self.tell_rest().await;
         self.give_back_when_waiting().await;
@@ -320,7 +323,7 @@ impl Lane {
         if let Some(claim) = self.claim.take()
             && let Ok(claimed) = claim.await
         {
-            self.waiting.extend(claimed.due);
+            self.waiting.extend(claimed.claim.due);
         }
         self.give_back().await;
         while !self.under_way.is_empty() {

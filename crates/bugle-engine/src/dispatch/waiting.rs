@@ -11,6 +11,12 @@ pub(super) struct Waiting {
     retries: VecDeque<Due>,
 }
 
+/// Slots that retries may take: half of them, rounded up. The others are kept for first tries even when none waits, for
+/// the next alert must not wait until a receiver that lets calls hang has run into its time limit.
+pub(super) const fn retry_slots(slots: usize) -> usize {
+    slots.div_ceil(2)
+}
+
 impl Waiting {
     pub(super) fn len(&self) -> usize {
         self.first_tries.len() + self.retries.len()
@@ -23,15 +29,22 @@ impl Waiting {
         }
     }
 
-    /// Takes out what was due first. But retries take at most half of the slots, rounded up, while first tries wait:
-    /// a receiver that lets some calls hang must not make all others late. `retrying` are the slots they have.
+    /// How many more of each kind are worth claiming for so many slots: as many as fill them twice, once fewer wait than
+    /// fill them once.
+    pub(super) fn room(&self, slots: usize) -> (usize, usize) {
+        let of = |queue: &VecDeque<Due>, slots: usize| {
+            if queue.len() < slots { 2 * slots - queue.len() } else { 0 }
+        };
+        (of(&self.first_tries, slots), of(&self.retries, retry_slots(slots)))
+    }
+
+    /// Takes out what was due first. `retrying` are the slots that retries have.
     pub(super) fn next(&mut self, retrying: usize, slots: usize) -> Option<Due> {
         let due_at = |due: &Due| due.delivery.next_attempt_at.unwrap_or(due.delivery.created_at);
+        let retry_may = retrying < retry_slots(slots);
         let first_try_goes = match (self.first_tries.front(), self.retries.front()) {
-            (Some(first_try), Some(retry)) => {
-                retrying >= slots.div_ceil(2) || due_at(first_try) <= due_at(retry)
-            }
-            (first_try, _) => first_try.is_some(),
+            (Some(first_try), Some(retry)) => !retry_may || due_at(first_try) <= due_at(retry),
+            (first_try, _) => first_try.is_some() || !retry_may,
         };
         if first_try_goes { self.first_tries.pop_front() } else { self.retries.pop_front() }
     }
@@ -63,14 +76,29 @@ mod tests {
             (&tried_early, 2, 3, Some(0)),
             (&tried_early, 0, 1, Some(1)),
             (&tried_late, 0, 4, Some(0)),
-            (&[(1, at(1))], 4, 4, Some(1)),
+            (&[(1, at(1))], 1, 4, Some(1)),
+            (&[(1, at(1))], 2, 4, None),
+            (&[(0, at(1))], 2, 4, Some(0)),
             (&[], 0, 4, None),
         ] {
             let mut queue = Waiting::default();
             queue.extend(waiting.iter().map(|(attempts, at)| due(*attempts, *at)));
             let next = queue.next(retrying, slots).map(|due| due.delivery.attempts);
             assert_eq!(next, expected, "{waiting:?}, {retrying} of {slots} retry");
-            assert_eq!(queue.take_all().len(), waiting.len().saturating_sub(1));
+            assert_eq!(queue.take_all().len(), waiting.len() - usize::from(expected.is_some()));
+        }
+    }
+
+    #[test]
+    fn neither_kind_takes_the_others_room() {
+        // (first tries, retries) that wait for 4 slots, and the room for each.
+        for (first_tries, retries, expected) in
+            [(0, 0, (8, 4)), (3, 1, (5, 3)), (4, 2, (0, 0)), (0, 4, (8, 0)), (8, 0, (0, 4))]
+        {
+            let mut queue = Waiting::default();
+            let at = Timestamp::from_seconds(1);
+            queue.extend((0..first_tries).map(|_| due(0, at)).chain((0..retries).map(|_| due(1, at))));
+            assert_eq!(queue.room(4), expected, "{first_tries} first tries, {retries} retries");
         }
     }
 }

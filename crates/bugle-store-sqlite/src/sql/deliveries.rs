@@ -29,10 +29,13 @@ statements! {
         ON CONFLICT (destination_id) DO UPDATE SET unsettled = unsettled + excluded.unsettled";
 
     DESTINATION_IS_DELETED = "SELECT EXISTS (SELECT 1 FROM destination WHERE id = ?1 AND deleted_at IS NOT NULL)";
-    DUE = "SELECT id FROM delivery WHERE destination_id = ?1 AND next_attempt_at <= ?2 AND state = 0 \
+    /// Those never tried are due since they were made, so the time is not asked: a clock that was turned back delays none.
+    FIRST_TRIES = "SELECT id FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts = 0 \
         ORDER BY next_attempt_at, id";
-    NEXT_DUE = "SELECT id, next_attempt_at FROM delivery WHERE destination_id = ?1 AND state = 0 \
+    RETRIES = "SELECT id, next_attempt_at FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts > 0 \
         ORDER BY next_attempt_at, id";
+    CLAIMED = concat!("SELECT ", columns!(), ", (SELECT document FROM event WHERE event.id = event_id) \
+        FROM delivery WHERE id = ?1");
     SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
         settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
         RETURNING attempts, destination_id, incident_id";
@@ -47,8 +50,8 @@ statements! {
 
     SEND_AGAIN = "UPDATE delivery SET state = ?2, attempts_forgiven = attempts, next_attempt_at = ?3, reason = NULL, \
         settled_at = NULL WHERE id = ?1";
-    DEAD_SINCE = concat!("SELECT ", columns!(), " FROM delivery WHERE destination_id = ?1 AND created_at >= ?2 AND \
-        state = 3 ORDER BY created_at, id LIMIT ?3");
+    DEAD_SINCE = concat!("SELECT ", columns!(), " FROM delivery WHERE destination_id = ?1 AND state = 3 AND \
+        (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4");
     BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT min(created_at) FROM delivery \
         WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
         WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";

@@ -73,6 +73,5 @@ statements! {
         max(?1, 1 + coalesce((SELECT max(position) FROM event), 0)))";
     EVENTS_AFTER = "SELECT position, document FROM event WHERE position > ?1 ORDER BY position LIMIT ?2";
     LAST_POSITION = "SELECT coalesce(max(position), 0) FROM event";
-    EVENT_ONE = "SELECT document FROM event WHERE id = ?1";
     TIMELINE = "SELECT sequence, document FROM event WHERE incident_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 }

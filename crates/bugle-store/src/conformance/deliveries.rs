@@ -10,7 +10,7 @@ use bugle_model::{
 use DeliveryState::{Blocked, Dead, Pending};
 
 use super::{ALL, sample};
-use crate::{Backlog, DeliveryFilter, Due, Next, Settlement, Step, Store};
+use crate::{Backlog, Claim, DeliveryFilter, Next, RecoverFrom, Recovered, Room, Settlement, Step, Store};
 
 const OF: IntegrationId = IntegrationId::from_i64(5);
 const TO: DestinationId = DestinationId::from_i64(50);
@@ -46,12 +46,22 @@ fn late() -> Timestamp {
     sample::after(1_000)
 }
 
-fn ids(due: &[Due]) -> Vec<i64> {
-    due.iter().map(|due| due.delivery.id.as_i64()).collect()
+fn ids(claim: &Claim) -> Vec<i64> {
+    claim.due.iter().map(|due| due.delivery.id.as_i64()).collect()
 }
 
 async fn claim(store: &dyn Store, to: DestinationId) -> Vec<i64> {
-    ids(&store.claim_due(to, late(), 100).await.unwrap())
+    ids(&store.claim_due(to, late(), sample::AMPLE).await.unwrap())
+}
+
+async fn recover(store: &dyn Store, from: RecoverFrom, limit: u32) -> Recovered {
+    store.recover(TO, from, late(), limit).await.unwrap()
+}
+
+/// When the next retry is due, without claiming anything that is.
+async fn next_retry_at(store: &dyn Store) -> Option<Timestamp> {
+    let room = Room { first_tries: 0, retries: 1 };
+    store.claim_due(TO, sample::NOON, room).await.unwrap().next_retry_at
 }
 
 async fn settle(store: &dyn Store, id: i64, next: Next) {
@@ -80,9 +90,9 @@ async fn read(store: &dyn Store, id: i64) -> Delivery {
 pub async fn deliveries_of_an_incident_go_in_order(store: &dyn Store) {
     events(store, 1, 1..=4, &[TO, OTHER]).await;
     events(store, 2, 1..=1, &[TO]).await;
-    let due = store.claim_due(TO, late(), 100).await.unwrap();
-    assert_eq!(ids(&due), [101, 201]);
-    assert_eq!((due[0].event.sequence, due[0].event.incident.id.as_i64()), (1, 1));
+    let claimed = store.claim_due(TO, late(), sample::AMPLE).await.unwrap();
+    assert_eq!(ids(&claimed), [101, 201]);
+    assert_eq!((claimed.due[0].event.sequence, claimed.due[0].event.incident.id.as_i64()), (1, 1));
     assert_eq!(read(store, 102).await.state, DeliveryState::Blocked);
     settle(store, 101, Next::Delivered).await;
     assert_eq!(claim(store, TO).await, [102]);
@@ -95,30 +105,31 @@ pub async fn deliveries_of_an_incident_go_in_order(store: &dyn Store) {
     assert_eq!(claim(store, TO).await, [0_i64; 0], "201 is still under way");
 }
 
-/// Released, it comes again at once; the limit is kept; what is not due is not given out.
+/// Released, it comes again at once; the room is kept; and a clock that was turned back delays no first try.
 pub async fn a_claim_is_exclusive_until_it_is_given_back(store: &dyn Store) {
     for incident in 1..=3 {
         events(store, incident, 1..=1, &[TO]).await;
     }
-    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(1)));
-    assert_eq!(ids(&store.claim_due(TO, sample::NOON, 10).await.unwrap()), [0_i64; 0]);
-    assert_eq!(ids(&store.claim_due(TO, late(), 2).await.unwrap()), [101, 201]);
+    let two = Room { first_tries: 2, retries: 5 };
+    assert_eq!(ids(&store.claim_due(TO, sample::NOON, two).await.unwrap()), [101, 201]);
     assert_eq!(claim(store, TO).await, [301]);
     assert_eq!(claim(store, TO).await, [0_i64; 0]);
-    assert_eq!(store.next_due_at(TO).await.unwrap(), None);
     store.release(vec![Id::from_i64(201)]).await.unwrap();
-    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(1)));
+    let none = Room { first_tries: 0, retries: 5 };
+    assert_eq!(ids(&store.claim_due(TO, late(), none).await.unwrap()), [0_i64; 0]);
     assert_eq!(claim(store, TO).await, [201]);
 }
 
 /// A retry keeps its place before the incident's next event, and counts.
 pub async fn a_retry_waits_for_its_time(store: &dyn Store) {
     events(store, 1, 1..=2, &[TO]).await;
+    assert_eq!(next_retry_at(store).await, None);
     assert_eq!(claim(store, TO).await, [101]);
     settle(store, 101, Next::RetryAt { at: sample::after(2_000), reason: "timeout".to_owned() }).await;
     assert_eq!(claim(store, TO).await, [0_i64; 0]);
-    assert_eq!(store.next_due_at(TO).await.unwrap(), Some(sample::after(2_000)));
-    assert_eq!(ids(&store.claim_due(TO, sample::after(2_000), 10).await.unwrap()), [101]);
+    assert_eq!(next_retry_at(store).await, Some(sample::after(2_000)));
+    assert_eq!(ids(&store.claim_due(TO, sample::after(2_000), sample::AMPLE).await.unwrap()), [101]);
+    assert_eq!(next_retry_at(store).await, None, "it is claimed");
     settle(store, 101, Next::Delivered).await;
     let (delivery, attempts) = store.delivery(Id::from_i64(101)).await.unwrap().unwrap();
     assert_eq!((delivery.state, delivery.attempts, delivery.reason), (DeliveryState::Delivered, 2, None));
@@ -126,6 +137,23 @@ pub async fn a_retry_waits_for_its_time(store: &dyn Store) {
     let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.number).collect();
     assert_eq!((numbers, &attempts[1].verdict), (vec![1, 2], &Verdict::Delivered));
     assert_eq!(claim(store, TO).await, [102]);
+}
+
+/// However many of one kind are due, the other is handed out too.
+pub async fn neither_kind_hides_the_other(store: &dyn Store) {
+    for incident in 1..=6 {
+        events(store, incident, 1..=1, &[TO]).await;
+    }
+    let three = Room { first_tries: 3, retries: 3 };
+    assert_eq!(ids(&store.claim_due(TO, late(), three).await.unwrap()), [101, 201, 301]);
+    for (id, due_s) in [(101, 30), (201, 20), (301, 40)] {
+        settle(store, id, Next::RetryAt { at: sample::after(due_s), reason: "timeout".to_owned() }).await;
+    }
+    let one = Room { first_tries: 1, retries: 1 };
+    let claimed = store.claim_due(TO, sample::after(30), one).await.unwrap();
+    assert_eq!((ids(&claimed), claimed.next_retry_at), (vec![401, 201], None), "there is no more room");
+    let claimed = store.claim_due(TO, sample::after(30), three).await.unwrap();
+    assert_eq!((ids(&claimed), claimed.next_retry_at), (vec![501, 601, 101], Some(sample::after(40))));
 }
 
 /// With a fresh retry budget and its attempts numbered on.
@@ -176,16 +204,23 @@ pub async fn dead_deliveries_are_recovered_in_order(store: &dyn Store) {
         assert_eq!(claim(store, TO).await, [id]);
         settle(store, id, dead()).await;
     }
-    assert_eq!(store.recover(TO, sample::after(2), late(), 2).await.unwrap(), 2);
+    let second = RecoverFrom::since(sample::after(2));
+    let rest = RecoverFrom { created_at: sample::after(3), after: Id::from_i64(103) };
+    assert_eq!(recover(store, second, 2).await, Recovered { count: 2, rest: Some(rest) });
     assert_eq!(claim(store, TO).await, [102]);
     assert_eq!(read(store, 103).await.state, DeliveryState::Blocked);
     assert_eq!(read(store, 101).await.state, DeliveryState::Dead);
-    settle(store, 102, Next::Delivered).await;
-    assert_eq!(store.recover(TO, sample::NOON, late(), 100).await.unwrap(), 2);
+    settle(store, 102, dead()).await;
+    assert_eq!(claim(store, TO).await, [103]);
+    let last = Recovered { count: 1, rest: None };
+    assert_eq!(recover(store, rest, 2).await, last, "what died again meanwhile is behind it");
+    assert_eq!(read(store, 104).await.state, DeliveryState::Blocked);
+    let all = RecoverFrom::since(sample::NOON);
+    assert_eq!(recover(store, all, 100).await.count, 2);
     let mut claimed = claim(store, TO).await;
     claimed.sort_unstable();
-    assert_eq!(claimed, [101, 103], "101 comes before 103, which had begun");
-    assert_eq!(store.recover(TO, sample::NOON, late(), 100).await.unwrap(), 0);
+    assert_eq!(claimed, [101], "102 waits for 101, which comes before 103, which had begun");
+    assert_eq!(recover(store, all, 100).await, Recovered { count: 0, rest: None });
 }
 
 /// Per destination, with the age of the oldest, through everything that settles and revives.
@@ -216,9 +251,8 @@ pub async fn a_deleted_destination_is_sent_nothing(store: &dyn Store) {
     settle(store, 101, dead()).await;
     store.delete_destination(TO, late()).await.unwrap();
     assert_eq!(claim(store, TO).await, [0_i64; 0]);
-    assert_eq!(store.next_due_at(TO).await.unwrap(), None);
     assert!(!store.redeliver(Id::from_i64(101), late()).await.unwrap());
-    assert_eq!(store.recover(TO, sample::NOON, late(), 10).await.unwrap(), 0);
+    assert_eq!(recover(store, RecoverFrom::since(sample::NOON), 10).await.count, 0);
     assert!(store.backlog().await.unwrap().iter().all(|of| of.destination_id != TO));
     assert_eq!(read(store, 102).await.state, DeliveryState::Pending);
 }

@@ -39,7 +39,7 @@ macro_rules! conformance_tests {
                 an_alert_moves_to_its_next_incident, incidents_are_filtered, words_find_incidents,
                 lists_come_in_pages;
             deliveries: deliveries_of_an_incident_go_in_order, a_claim_is_exclusive_until_it_is_given_back,
-                a_retry_waits_for_its_time, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
+                a_retry_waits_for_its_time, neither_kind_hides_the_other, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
                 an_old_delivery_sent_again_goes_before_younger_ones, dead_deliveries_are_recovered_in_order,
                 the_backlog_counts_what_is_unsettled, a_deleted_destination_is_sent_nothing,
                 settling_twice_changes_nothing, deliveries_are_filtered;

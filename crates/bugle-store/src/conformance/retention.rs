@@ -198,7 +198,7 @@ pub async fn what_waits_keeps_its_incident(store: &dyn Store) {
     }
     assert_eq!((gone, incidents(store, None).await), (1, vec![1]));
     assert_eq!((timeline(store, 1).await.len(), unsettled(store).await), (3, 2));
-    assert_eq!(store.claim_due(TO, young(), 10).await.unwrap()[0].event.id.as_i64(), 102);
+    assert_eq!(store.claim_due(TO, young(), sample::AMPLE).await.unwrap().due[0].event.id.as_i64(), 102);
     settle(store, 102, Next::Dead { reason: "status_400".to_owned() }).await;
     assert_eq!(prune(store, old()).await, (0, 0));
     settle(store, 103, Next::Delivered).await;

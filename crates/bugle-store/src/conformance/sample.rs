@@ -12,7 +12,7 @@ use bugle_model::{
 };
 use serde_json::{Map, json};
 
-use crate::NewDelivery;
+use crate::{NewDelivery, Room};
 
 /// The moment that samples count from.
 pub const NOON: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -21,6 +21,9 @@ pub const NOON: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 pub fn after(seconds: i64) -> Timestamp {
     Timestamp::from_millis(NOON.as_millis() + seconds * 1000)
 }
+
+/// More room than any check needs.
+pub const AMPLE: Room = Room { first_tries: 100, retries: 100 };
 
 /// An accepted receipt of a 1 KB body.
 pub fn receipt(id: i64, integration_id: IntegrationId) -> Receipt {

@@ -12,8 +12,9 @@ use bugle_model::{
     Severity, Timestamp, User, UserId, Verification, event::Actor,
 };
 use bugle_store::{
-    Appended, Backlog, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance, Next,
-    PageRequest, PruneBefore, Pruned, ReceiptFilter, Settlement, SignalOutcome, Step,
+    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance,
+    Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement,
+    SignalOutcome, Step,
 };
 use tokio::sync::Notify;
 
@@ -183,7 +184,7 @@ fn broken() -> StoreError {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, limit: u32) -> Result<Vec<Due>> {
+    async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, room: Room) -> Result<Claim> {
         let mut state = self.state();
         state.looks += 1;
         if state.failing_claims > 0 {
@@ -192,28 +193,33 @@ impl Store for MemoryStore {
             self.changed.notify_waiters();
             return Err(broken());
         }
-        let is_due = |row: &&mut Row| {
-            row.delivery.destination_id == destination_id
-                && row.delivery.state == DeliveryState::Pending
-                && !row.is_claimed
-                && row.delivery.next_attempt_at.is_some_and(|due| due <= now)
-        };
-        let mut due: Vec<&mut Row> = state.rows.values_mut().filter(is_due).collect();
-        due.sort_by_key(|row| row.delivery.next_attempt_at);
-        let claimed = due.into_iter().take(usize::try_from(limit).unwrap()).map(|row| {
+        let mut open: Vec<&mut Row> = state
+            .rows
+            .values_mut()
+            .filter(|row| {
+                row.delivery.destination_id == destination_id
+                    && row.delivery.state == DeliveryState::Pending
+                    && !row.is_claimed
+            })
+            .collect();
+        open.sort_by_key(|row| row.delivery.next_attempt_at);
+        let mut claim = Claim::default();
+        let (mut first_tries, mut retries) = (room.first_tries, room.retries);
+        for row in open {
+            let is_retry = row.delivery.attempts > 0;
+            let left = if is_retry { &mut retries } else { &mut first_tries };
+            if *left == 0 {
+                continue;
+            }
+            if is_retry && row.delivery.next_attempt_at.is_some_and(|due| due > now) {
+                claim.next_retry_at = claim.next_retry_at.or(row.delivery.next_attempt_at);
+                continue;
+            }
+            *left -= 1;
             row.is_claimed = true;
-            Due { delivery: row.delivery.clone(), event: row.event.clone() }
-        });
-        Ok(claimed.collect())
-    }
-
-    async fn next_due_at(&self, destination_id: DestinationId) -> Result<Option<Timestamp>> {
-        let waits = |row: &&Row| {
-            row.delivery.destination_id == destination_id
-                && row.delivery.state == DeliveryState::Pending
-                && !row.is_claimed
-        };
-        Ok(self.state().rows.values().filter(waits).filter_map(|row| row.delivery.next_attempt_at).min())
+            claim.due.push(Due { delivery: row.delivery.clone(), event: row.event.clone() });
+        }
+        Ok(claim)
     }
 
     async fn settle(
@@ -326,7 +332,7 @@ impl Store for MemoryStore {
     async fn redeliver(&self, _: DeliveryId, _: Timestamp) -> Result<bool> {
         unused()
     }
-    async fn recover(&self, _: DestinationId, _: Timestamp, _: Timestamp, _: u32) -> Result<u32> {
+    async fn recover(&self, _: DestinationId, _: RecoverFrom, _: Timestamp, _: u32) -> Result<Recovered> {
         unused()
     }
     async fn prune(&self, _: PruneBefore, _: u32) -> Result<Pruned> {
@@ -362,7 +368,6 @@ impl Store for MemoryStore {
     async fn delete_api_key(&self, _: ApiKeyId) -> Result<()> {
         unused()
     }
-}
     async fn users(&self) -> Result<Vec<User>> {
         unused()
     }
@@ -384,3 +389,4 @@ impl Store for MemoryStore {
     async fn delete_session(&self, _: [u8; 32]) -> Result<()> {
         unused()
     }
+}
