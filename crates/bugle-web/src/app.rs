@@ -6,13 +6,14 @@ use bugle_engine::Engine;
 use bugle_model::Timestamp;
 use bugle_store::Store;
 
-use crate::WebSettings;
+use crate::{WebSettings, body::Rooms};
 
 /// The engine and the settings; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) settings: Arc<WebSettings>,
+    pub(crate) rooms: Rooms,
 }
 
 impl App {

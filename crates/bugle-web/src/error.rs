@@ -16,6 +16,8 @@ use crate::body::BodyError;
 
 /// Longest message: enough for a sentence that quotes a part of the input.
 const MESSAGE_BYTES_MAX: usize = 1024;
+/// When to come again to a store that does not keep up.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// An error answer. Boxed, so that what succeeds does not carry its size around.
 #[derive(Debug)]
@@ -84,8 +86,6 @@ impl ApiError {
         self
     }
 
-    /// The code in lower case: the metric's label.
-    pub(crate) fn label(&self) -> String {
     /// Nobody is signed in, and there is no key.
     pub(crate) fn not_signed_in() -> Self {
         let message = "send `Authorization: Bearer <api key>`; `bugle key create` makes a key";
@@ -97,6 +97,8 @@ impl ApiError {
         &self.0.message
     }
 
+    /// The code in lower case: the metric's label.
+    pub(crate) fn label(&self) -> String {
         self.0.code.to_ascii_lowercase()
     }
 
@@ -177,7 +179,7 @@ impl ApiError {
     pub(crate) fn store_unavailable() -> Self {
         let message = "the store could not do this now: try again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", message)
-            .retry_after(Duration::from_secs(5))
+            .retry_after(STORE_RETRY_AFTER)
     }
 }
 
@@ -217,6 +219,8 @@ impl From<BodyError> for ApiError {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
                     .detail("limit_bytes", limit_bytes)
             }
+            BodyError::NoRoom => Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", message)
+                .retry_after(STORE_RETRY_AFTER),
             BodyError::TooSlow { .. } => Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message),
             BodyError::Broken(_) => Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", message),
         };

@@ -133,8 +133,8 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = body::read(&parts.headers, body, &app.settings).await?;
-        read_json(&bytes).and_then(read_value).map(Self)
+        let held = body::read(&parts.headers, body, app).await?;
+        read_json(&held.bytes).and_then(read_value).map(Self)
     }
 }
 

@@ -33,7 +33,8 @@ pub use settings::WebSettings;
 
 /// Every route, ready for [`serve`].
 pub fn router(engine: Arc<Engine>, settings: WebSettings) -> axum::Router {
-    routes::router(&app::App { engine, settings: Arc::new(settings) })
+    let rooms = body::Rooms::new(&settings);
+    routes::router(&app::App { engine, settings: Arc::new(settings), rooms })
 }
 
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.

@@ -17,6 +17,9 @@ pub struct WebSettings {
     pub metrics_auth: bool,
     /// Largest request body.
     pub body_bytes_max: usize,
+    /// What the bodies of all calls may take in memory together, those that wait for the store included. Past it callers
+    /// are told to try again. Never less than two of the largest body.
+    pub bodies_bytes_max: usize,
     /// Longest time for a whole body to arrive.
     pub body_time_max: Duration,
     /// Longest time for a request's head to arrive, which is also how long an idle connection is kept, and how long a
@@ -41,6 +44,7 @@ impl Default for WebSettings {
             trusted_proxies: Vec::new(),
             metrics_auth: false,
             body_bytes_max: limits::BODY_BYTES_MAX,
+            bodies_bytes_max: 32 * 1024 * 1024,
             body_time_max: Duration::from_secs(20),
             head_time_max: Duration::from_mins(1),
             append_time_max: Duration::from_secs(10),

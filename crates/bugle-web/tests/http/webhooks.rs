@@ -198,6 +198,29 @@ async fn a_store_that_hangs_means_try_again_and_recovers_by_itself() {
         .await;
 }
 
+/// A call that its caller gave up on still waits for the store, and still takes its room.
+#[tokio::test]
+async fn a_store_that_hangs_fills_no_memory() {
+    let settings = bugle_web::WebSettings {
+        append_time_max: std::time::Duration::from_millis(100),
+        body_bytes_max: 1024,
+        bodies_bytes_max: 8 * 1024,
+        ..bugle_web::WebSettings::default()
+    };
+    let bugle = TestBugle::with(settings).await;
+    let hook = bugle.integration("datadog", None).await;
+    let mut holder = lock_database(bugle.folder.path());
+    for expected in ["could not do this now", "could not do this now", "more is waiting", "more is waiting"] {
+        let answer = hook.send(&[], BODY).await;
+        answer.expect_error(503, "STORE_UNAVAILABLE");
+        assert_eq!(answer.header("retry-after"), Some("5"));
+        assert!(answer.text.contains(expected), "{expected}: {answer:?}");
+    }
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    until("there is room again", async || (hook.send(&[], BODY).await.status == 200).then_some(())).await;
+}
+
 #[tokio::test]
 async fn health_is_told_from_what_happened() {
     let bugle = TestBugle::start().await;

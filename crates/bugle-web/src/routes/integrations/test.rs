@@ -141,7 +141,7 @@ async fn send(
         remote_ip,
         correlation_id: correlation_id.0,
     };
-    let accepted = webhooks::accepted(app, &admission, call).await?;
+    let accepted = webhooks::accepted(app, admission, call).await?;
     Ok(json!({
         "integration_id": accepted.integration_id,
         "alert_id": accepted.alert_id,

@@ -2,23 +2,30 @@
 //!
 //! What can be refused without the body is refused before it is read; 200 is sent only once the receipt is durable.
 
-use std::time::Instant;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use axum::{
     Extension, Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use bugle_engine::ingest::{Accepted, Admission, Call};
+use bugle_engine::ingest::{Accepted, Admission, Call, Refusal};
 use bugle_platforms::table;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, request::Parts};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use super::{MethodFilter, Route};
 use crate::{
     access::Access,
     app::App,
-    body,
+    body::{self, Held, Room},
     client_ip::{Peer, client_ip},
     envelope::CorrelationId,
     error::ApiError,
@@ -71,21 +78,32 @@ async fn take_in(
     let peer = parts.extensions.get::<Peer>().copied();
     let remote_ip = client_ip(peer, &parts.headers, &app.settings.trusted_proxies);
     let admission = app.engine.admit(platform, integration_id, remote_ip)?;
-    let body = body::read(&parts.headers, body, &app.settings).await?;
+    let Held { bytes, room } = body::read(&parts.headers, body, app).await?;
     let call = Call {
         method: parts.method.to_string(),
         query: query_of(&parts),
         headers: headers_of(&parts.headers),
-        body,
+        body: bytes,
         remote_ip,
         correlation_id: correlation_id.0.clone(),
     };
-    ingest(app, &admission, call).await
+    ingest(app, admission, call, Some(room)).await
 }
 
-async fn ingest(app: &App, admission: &Admission, call: Call) -> Result<Accepted, ApiError> {
+async fn ingest(
+    app: &App,
+    admission: Admission,
+    call: Call,
+    room: Option<Room>,
+) -> Result<Accepted, ApiError> {
     let limit = app.settings.append_time_max;
-    let outcome = tokio::time::timeout(limit, app.engine.ingest(admission, call)).await;
+    let engine = app.engine.clone();
+    let work = async move {
+        let outcome = engine.ingest(&admission, call).await;
+        drop(room);
+        outcome
+    };
+    let outcome = tokio::time::timeout(limit, Keeping(Some(work.boxed()))).await;
     let outcome = outcome.map_err(|_| {
         tracing::error!(limit_s = limit.as_secs(), "the store did not make a receipt durable in time");
         ApiError::store_unavailable()
@@ -96,10 +114,35 @@ async fn ingest(app: &App, admission: &Admission, call: Call) -> Result<Accepted
 /// Takes in a call that Bugle itself makes, for the test of an integration.
 pub(in crate::routes) async fn accepted(
     app: &App,
-    admission: &Admission,
+    admission: Admission,
     call: Call,
 ) -> Result<Accepted, ApiError> {
-    ingest(app, admission, call).await
+    ingest(app, admission, call, None).await
+}
+
+/// A call on its way into the store, which cannot be called back. When its caller leaves or time runs out it goes on by
+/// itself, so that the room it takes is given back when it no longer takes it.
+struct Keeping(Option<BoxFuture<'static, Result<Accepted, Refusal>>>);
+
+impl Future for Keeping {
+    type Output = Result<Accepted, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            TaskTracker::new().spawn_on(work, &runtime);
+        }
+    }
 }
 
 fn query_of(parts: &Parts) -> String {
