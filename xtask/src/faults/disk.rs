@@ -54,12 +54,14 @@ fn refuses(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Each fsync takes 200 ms: slow, and nobody is refused.
+/// Each fsync takes 200 ms and each write 2 ms: slow, and nobody is refused.
 pub(super) fn slow(stage: &mut Stage) -> Result<()> {
+    stage.knobs.turn(Knob::WriteDelayMs, 2)?;
     stage.knobs.turn(Knob::SyncDelayMs, 200)?;
     let refused = stage.load.refused();
     stage.answers(100)?;
     ensure!(stage.load.refused() == refused, "calls were refused, though the disk was only slow");
+    stage.knobs.turn(Knob::WriteDelayMs, 0)?;
     stage.knobs.turn(Knob::SyncDelayMs, 0)?;
     stage.answers(50)
 }
@@ -76,16 +78,19 @@ pub(super) fn very_slow(stage: &mut Stage) -> Result<()> {
 
 /// An fsync hangs while a crowd sends large bodies: all are told to come again in time, and memory stays bounded.
 pub(super) fn hangs(stage: &mut Stage) -> Result<()> {
-    const CROWD: Pace = Pace { senders: 192, pause_ms: (1, 50), padding_bytes: 512 * 1024 };
+    const CROWD: Pace = Pace { senders: 128, pause_ms: (1, 50), padding_bytes: 512 * 1024 };
     stage.knobs.turn(Knob::SyncDelayMs, 15_000)?;
     stage.knobs.wait_hits(1, PATIENCE)?;
     let crowd = load::start(&stage.target, CROWD, "crowd", 1);
     stage.says_ready(false)?;
     stage.refusals(6)?;
+    crowd.stop();
     stage.knobs.turn(Knob::SyncDelayMs, 0)?;
     stage.says_ready(true)?;
     stage.answers(50)?;
-    stage.add(crowd.finish()?);
+    let crowd = crowd.finish()?;
+    ensure!(crowd.refused > 0, "nobody of the crowd was refused, though it sent more than fits into memory");
+    stage.add(crowd);
     Ok(())
 }
 

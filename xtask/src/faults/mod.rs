@@ -7,6 +7,8 @@
 
 mod clock;
 mod disk;
+mod receivers;
+mod senders;
 pub(crate) mod shim;
 mod stage;
 
@@ -69,6 +71,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario::new("fsync fails", disk::sync_fails),
     Scenario::new("the data folder is read-only", disk::read_only),
     Scenario::new("the clock jumps", clock::jumps),
+    Scenario::new("receivers misbehave", receivers::misbehave),
+    Scenario::new("bodies come a byte a second", senders::drip),
+    Scenario::new("thousands of silent connections", senders::crowd_in),
+    Scenario::new("heads without an end", senders::bomb),
 ];
 
 /// Runs the scenarios against `binary`; whatever is missing or wrong is the error.
