@@ -206,7 +206,8 @@ impl Engine {
         let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, &schemes);
         let receipt =
             self.receipt(integration.id, call, head, verification, Some(&decoded), delivery_id.as_deref());
-        self.keep(admission, receipt, decoded).await
+        // The pipeline decodes it again: while this one waits for the store, its signals would only take memory.
+        self.keep(admission, receipt, decoded.map(drop)).await
     }
 
     fn receipt(
@@ -249,7 +250,7 @@ impl Engine {
         &self,
         admission: &Admission,
         receipt: Receipt,
-        decoded: Result<Decoded, DecodeError>,
+        decoded: Result<(), DecodeError>,
     ) -> Result<Accepted, Refusal> {
         let (id, integration_id, alert_id) = (receipt.id, receipt.integration_id, receipt.alert_key.clone());
         let (at, state) = (receipt.received_at, receipt.state);
@@ -269,7 +270,7 @@ impl Engine {
                 self.health().heard(admission.platform(), Heard::Undecodable, at);
                 Processing::Quarantined
             }
-            Ok(_) => {
+            Ok(()) => {
                 self.health().heard(admission.platform(), Heard::Accepted, at);
                 self.wake_pipeline();
                 if appended.duplicate_of.is_some() { Processing::Duplicate } else { Processing::Queued }
