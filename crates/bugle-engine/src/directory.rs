@@ -20,8 +20,10 @@ use governor::{
 type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 
 /// The configuration in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
+    /// By which Bugle reports on itself; not among the others.
+    built_in: Arc<Integration>,
     integrations: ArcSwap<BTreeMap<IntegrationId, Arc<Integration>>>,
     destinations: ArcSwap<BTreeMap<DestinationId, Arc<Destination>>>,
     api_keys: ArcSwap<HashMap<[u8; 32], Arc<ApiKey>>>,
@@ -29,7 +31,20 @@ pub struct Directory {
 }
 
 impl Directory {
+    pub(crate) fn new(built_in: Integration) -> Self {
+        Self {
+            built_in: Arc::new(built_in),
+            integrations: ArcSwap::default(),
+            destinations: ArcSwap::default(),
+            api_keys: ArcSwap::default(),
+            rate: Rate::default(),
+        }
+    }
+
     pub(crate) fn integration(&self, id: IntegrationId) -> Option<Arc<Integration>> {
+        if id == self.built_in.id {
+            return Some(self.built_in.clone());
+        }
         self.integrations.load().get(&id).cloned()
     }
 

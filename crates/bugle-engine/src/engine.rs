@@ -25,6 +25,7 @@ use crate::{
     retention::Retention,
     send::{Sender, SenderOptions},
     stream::{CircuitNews, DeliveryNews, Feed, News},
+    watch::{self, Watch},
 };
 
 /// What an engine must be told.
@@ -36,6 +37,8 @@ pub struct EngineSettings {
     pub public_url: Option<Url>,
     /// What is kept for how long.
     pub retention: Retention,
+    /// What is worth an incident of Bugle's own.
+    pub watch: Watch,
 }
 
 /// Why an engine could not be opened.
@@ -60,10 +63,10 @@ pub struct Engine {
     dispatcher: Dispatcher,
     metrics: Arc<Metrics>,
     health: Health,
+    accounts: Accounts,
     feed: Arc<Feed>,
     pipeline_wake: Notify,
     /// Held while the configuration changes, so that what is stored and what is in memory stay the same.
-    accounts: Accounts,
     changing: Mutex<()>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -92,6 +95,7 @@ impl Engine {
             let control = Arc::new(Reins { engine: engine.clone() });
             let observer = Arc::new(Watcher { metrics: metrics.clone(), feed: feed.clone() });
             Self {
+                directory: Directory::new(watch::integration(clock.now())),
                 dispatcher: Dispatcher::start(DispatcherParts {
                     public_url: settings.public_url.as_ref().map(Url::to_string),
                     ..DispatcherParts::new(store.clone(), sender, clock.clone(), control, observer)
@@ -101,13 +105,12 @@ impl Engine {
                 settings,
                 ids: IdGenerator::new(instance.id_floor),
                 sealer: Sealer::new(instance.seal_key),
-                directory: Directory::default(),
                 metrics,
                 health: Health::default(),
+                accounts: Accounts::default(),
                 feed,
                 pipeline_wake: Notify::new(),
                 changing: Mutex::new(()),
-                accounts: Accounts::default(),
                 stopping: CancellationToken::new(),
                 tasks: TaskTracker::new(),
             }
@@ -118,11 +121,12 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Starts the pipeline, the stream and retention.
+    /// Starts the pipeline, the stream, retention and the watch.
     pub fn start(self: &Arc<Self>) {
         self.tasks.spawn(self.clone().run_feed());
         self.tasks.spawn(self.clone().run_pipeline());
         self.tasks.spawn(self.clone().run_retention());
+        self.tasks.spawn(self.clone().run_watch());
     }
 
     /// Stops: the pipeline finishes its batch, attempts under way get until `within` to finish. What is left is in the
@@ -177,8 +181,10 @@ impl Engine {
 
     /// All metrics as Prometheus reads them, the gauges as of now.
     pub async fn metrics_text(&self) -> Result<String, StoreError> {
-        let backlogs = self.store.backlog().await?;
-        self.metrics.set_backlogs(&backlogs, self.clock.now());
+        let (backlogs, inbox) = (self.store.backlog().await?, self.store.inbox().await?);
+        let now = self.clock.now();
+        self.metrics.set_backlogs(&backlogs, now);
+        self.metrics.set_inbox(&inbox, now);
         let destinations = self.destinations();
         self.metrics
             .set_circuits(destinations.iter().map(|(destination, circuit)| (destination.as_ref(), *circuit)));
@@ -224,16 +230,20 @@ impl Engine {
         &self.health
     }
 
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     pub(crate) fn allowed_networks(&self) -> &[IpNet] {
         &self.settings.allowed_networks
     }
 
     pub(crate) fn retention(&self) -> Retention {
         self.settings.retention
-    pub(crate) fn accounts(&self) -> &Accounts {
-        &self.accounts
     }
 
+    pub(crate) fn watch(&self) -> Watch {
+        self.settings.watch
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

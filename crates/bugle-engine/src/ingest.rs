@@ -167,6 +167,11 @@ impl Engine {
                 integration.platform, integration.platform
             )));
         }
+        if integration.is_built_in() {
+            return Err(Refusal::IntegrationNotFound(
+                "Bugle reports on itself by this integration: it takes no calls".to_owned(),
+            ));
+        }
         if !integration.enabled {
             return Err(Refusal::Disabled);
         }
@@ -257,6 +262,7 @@ impl Engine {
         let by_senders_id = receipt.dedup_key.as_ref().is_some_and(|key| key.explicit);
         let appended = self.store().append(receipt).await.map_err(|error| {
             self.health().heard(admission.platform(), Heard::StoreFailed, at);
+            self.metrics().inbox.not_stored.inc();
             Refusal::StoreUnavailable(error)
         })?;
         let is_duplicate = by_senders_id && appended.duplicate_of.is_some();

@@ -23,6 +23,7 @@ pub mod pipeline;
 pub mod retention;
 pub mod send;
 pub mod stream;
+pub mod watch;
 
 mod engine;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use bugle_model::{Circuit, Destination, DestinationId, Timestamp, Verdict, destination::CircuitPhase};
-use bugle_store::Backlog;
+use bugle_store::{Backlog, Inbox};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -48,6 +48,7 @@ pub struct Metrics {
     pub(crate) receipts_processed: Counter,
     pub(crate) events: Counter,
     pub(crate) quarantine_overflow: Counter,
+    pub(crate) inbox: InboxMetrics,
     pub(crate) pruned_receipts: Counter,
     pub(crate) pruned_incidents: Counter,
     attempts: Family<AttemptLabels, Counter>,
@@ -76,6 +77,37 @@ fn pruned(registry: &mut Registry) -> (Counter, Counter) {
         incidents.clone(),
     );
     (receipts, incidents)
+}
+
+/// What waits for the pipeline, and what could not even wait.
+#[derive(Debug, Default)]
+pub(crate) struct InboxMetrics {
+    pending: Gauge<i64, AtomicI64>,
+    age: Seconds,
+    pub(crate) not_stored: Counter,
+}
+
+impl InboxMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "bugle_inbox_pending",
+            "Accepted calls that the pipeline has not reached, counted up to 100000",
+            metrics.pending.clone(),
+        );
+        registry.register_with_unit(
+            "bugle_inbox_age",
+            "Age of the oldest call that the pipeline has not reached",
+            Unit::Seconds,
+            metrics.age.clone(),
+        );
+        registry.register(
+            "bugle_calls_not_stored",
+            "Calls that could not be stored and were answered with 503",
+            metrics.not_stored.clone(),
+        );
+        metrics
+    }
 }
 
 impl Default for Metrics {
@@ -110,6 +142,7 @@ impl Default for Metrics {
             quarantine_overflow.clone(),
         );
         let (pruned_receipts, pruned_incidents) = pruned(&mut registry);
+        let inbox = InboxMetrics::register(&mut registry);
         registry.register(
             "bugle_delivery_attempts",
             "Attempts by destination and outcome",
@@ -140,6 +173,7 @@ impl Default for Metrics {
             receipts_processed,
             events,
             quarantine_overflow,
+            inbox,
             pruned_receipts,
             pruned_incidents,
             attempts,
@@ -185,6 +219,12 @@ impl Metrics {
             let age = backlog.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
             self.backlog_age.get_or_create(&labels).set(age);
         }
+    }
+
+    /// Sets the gauges to what is so now.
+    pub(crate) fn set_inbox(&self, inbox: &Inbox, now: Timestamp) {
+        self.inbox.pending.set(i64::try_from(inbox.pending).unwrap_or(i64::MAX));
+        self.inbox.age.set(inbox.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64()));
     }
 
     /// Sets the gauges to what is so now.

@@ -73,14 +73,20 @@ impl Engine {
         if receipts.is_empty() {
             return Ok(0);
         }
+        self.process(&receipts).await?;
+        Ok(receipts.len())
+    }
+
+    /// Decides what receipts mean, and commits it.
+    pub(crate) async fn process(&self, receipts: &[Receipt]) -> Result<(), StoreError> {
         let count = receipts.len();
         for _ in 0..TRIES_MAX {
-            let (step, platforms) = self.decide(&receipts).await?;
+            let (step, platforms) = self.decide(receipts).await?;
             match self.commit(step).await {
                 Ok(()) => {
                     self.metrics().receipts_processed.inc_by(u64::try_from(count).unwrap_or_default());
                     tracing::debug!(receipts = count, ?platforms, "batch committed");
-                    return Ok(count);
+                    return Ok(());
                 }
                 // Somebody acted on one of the incidents meanwhile: decide again on what is there now.
                 Err(CommitError::Conflict) => {}

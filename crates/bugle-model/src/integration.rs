@@ -33,7 +33,16 @@ pub struct Integration {
     pub updated_at: Timestamp,
 }
 
+/// The integration by which Bugle reports on itself. It is part of the program and not of the configuration, so it is the
+/// same in every hub, in no list of integrations, and can be neither changed nor deleted.
+pub const BUILT_IN_ID: IntegrationId = IntegrationId::from_i64(1);
+
 impl Integration {
+    /// Whether it is Bugle's own, which takes no calls from outside.
+    pub fn is_built_in(&self) -> bool {
+        self.id == BUILT_IN_ID
+    }
+
     /// The secrets that count at `now`.
     pub fn active_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         self.secrets.iter().filter(move |secret| secret.is_active(now))

@@ -11,6 +11,7 @@
 //! - [`mapping`]: reading a body whose shape only its author knows.
 
 mod alertmanager;
+pub mod bugle;
 mod credentials;
 pub mod dialect;
 mod fields;

@@ -1,9 +1,12 @@
 //! The sorted lists of sources and dialects. URLs, docs, metric labels and CLI completion all derive from them.
 
-use crate::{dialect::Dialect, source::Source};
+use crate::{bugle::Bugle, dialect::Dialect, source::Source};
 
 /// Every platform that calls us, sorted by slug: the list at the end of `lib.rs`.
 pub const SOURCES: &[&dyn Source] = crate::ROOMS;
+
+/// What reports to us without calling: read like a platform, and never offered to anybody who makes an integration.
+pub const BUILT_IN: &[&dyn Source] = &[&Bugle];
 
 /// Every way that we call, sorted by slug: those of the platforms, and Bugle's own.
 pub const DIALECTS: &[&dyn Dialect] = crate::SPOKEN;
@@ -26,9 +29,9 @@ macro_rules! platforms {
 }
 pub(crate) use platforms;
 
-/// The source called `slug`.
+/// The source called `slug`, those that are built in among them.
 pub fn source(slug: &str) -> Option<&'static dyn Source> {
-    SOURCES.iter().find(|source| source.slug() == slug).copied()
+    SOURCES.iter().chain(BUILT_IN).find(|source| source.slug() == slug).copied()
 }
 
 /// The dialect called `slug`.

@@ -280,6 +280,23 @@ pub(crate) async fn backlog(readers: &Readers) -> Result<Vec<Backlog>, StoreErro
         .await
 }
 
+/// When the oldest unsettled delivery was created, those of incidents of one platform left out.
+pub(crate) async fn oldest_unsettled(
+    readers: &Readers,
+    to: DestinationId,
+    except_platform: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let platform = except_platform.to_owned();
+    readers
+        .read("look for the oldest delivery", move |connection| {
+            connection
+                .prepare_cached(sql::OLDEST_UNSETTLED)?
+                .query_row(params![to.as_i64(), platform], |row| moment(row, 0))
+                .optional()
+        })
+        .await
+}
+
 /// One delivery and its attempts.
 pub(crate) async fn one(
     readers: &Readers,

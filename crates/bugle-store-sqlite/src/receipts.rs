@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use bugle_model::{
-    Page, Receipt, ReceiptId, ReceiptState, Verification, id::Id, limits::QUARANTINE_PER_INTEGRATION_MAX,
+    Page, Receipt, ReceiptId, ReceiptState, Verification,
+    id::Id,
+    limits::{INBOX_COUNTED_MAX, QUARANTINE_PER_INTEGRATION_MAX},
     receipt::DedupKey,
 };
-use bugle_store::{Appended, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
+use bugle_store::{Appended, Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use crate::{
-    codec::{Code, decode, decode_or_none, encode, moment, parse, state},
+    codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
     page::{Pager, below, rows},
     readers::Readers,
     recent::Recent,
@@ -195,6 +197,20 @@ pub(crate) async fn pending(readers: &Readers, limit: u32) -> Result<Vec<Receipt
                 }
             }
             Ok(receipts)
+        })
+        .await
+}
+
+/// How many receipts are pending, and since when.
+pub(crate) async fn inbox(readers: &Readers) -> Result<Inbox, StoreError> {
+    readers
+        .read("count the inbox", |connection| {
+            connection.prepare_cached(sql::INBOX)?.query_row([INBOX_COUNTED_MAX], |row| {
+                Ok(Inbox {
+                    pending: u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default(),
+                    oldest: moment_or_none(row, 1)?,
+                })
+            })
         })
         .await
 }

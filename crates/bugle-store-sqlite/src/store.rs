@@ -7,7 +7,7 @@ use bugle_model::{
     User, UserId, Verification,
 };
 use bugle_store::{
-    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, IncidentFilter, Instance,
+    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Inbox, IncidentFilter, Instance,
     PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement, SignalOutcome,
     Step, Store, StoreError,
 };
@@ -32,6 +32,10 @@ impl Store for SqliteStore {
 
     async fn pending(&self, limit: u32) -> Result<Vec<Receipt>> {
         receipts::pending(&self.readers, limit).await
+    }
+
+    async fn inbox(&self) -> Result<Inbox> {
+        receipts::inbox(&self.readers).await
     }
 
     async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>> {
@@ -101,6 +105,10 @@ impl Store for SqliteStore {
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
         deliveries::backlog(&self.readers).await
+    }
+
+    async fn oldest_unsettled(&self, to: DestinationId, except_platform: &str) -> Result<Option<Timestamp>> {
+        deliveries::oldest_unsettled(&self.readers, to, except_platform).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>> {

@@ -232,6 +232,15 @@ pub struct Backlog {
 }
 
 /// Which page of a list.
+/// What waits for the pipeline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inbox {
+    /// Pending receipts, counted up to [`bugle_model::limits::INBOX_COUNTED_MAX`].
+    pub pending: u64,
+    /// When the oldest of them was received.
+    pub oldest: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest {
     /// After which row; none for the first page.
@@ -327,6 +336,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Pending receipts, oldest first.
     async fn pending(&self, limit: u32) -> Result<Vec<Receipt>>;
     /// One receipt and what its signals did.
+    /// How many receipts are pending, and since when.
+    async fn inbox(&self) -> Result<Inbox>;
     async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>>;
     /// Receipts, newest first, without their bodies.
     async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>>;
@@ -368,6 +379,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// What waits for each destination.
     async fn backlog(&self) -> Result<Vec<Backlog>>;
     /// One delivery with its event's attempts, oldest first.
+    /// When the oldest unsettled delivery to a destination was created, those of incidents of one platform left out.
+    async fn oldest_unsettled(&self, to: DestinationId, except_platform: &str) -> Result<Option<Timestamp>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>>;
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>>;

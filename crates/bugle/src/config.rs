@@ -212,6 +212,10 @@ settings! {
         retention_receipts_days: Days = "BUGLE_RETENTION_RECEIPTS_DAYS";
         /// For how many days incidents are kept that are resolved.
         retention_incidents_days: Days = "BUGLE_RETENTION_INCIDENTS_DAYS";
+        /// From which age of the oldest delivery on Bugle reports a destination, in seconds.
+        watch_backlog_seconds: Seconds = "BUGLE_WATCH_BACKLOG_SECONDS";
+        /// From which age of the oldest call that is not read yet Bugle reports itself, in seconds.
+        watch_inbox_seconds: Seconds = "BUGLE_WATCH_INBOX_SECONDS";
         /// Whether /metrics wants an API key.
         metrics_auth: Switch = "BUGLE_METRICS_AUTH";
         /// How log lines are written.

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use bugle_engine::{EngineSettings, retention::Retention};
+use bugle_engine::{EngineSettings, retention::Retention, watch::Watch};
 use bugle_web::WebSettings;
 use clap::Args;
 use tokio::net::TcpListener;
@@ -98,6 +98,10 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         retention: Retention {
             receipts: settings.retention_receipts_days.value.bound(),
             incidents: settings.retention_incidents_days.value.bound(),
+        },
+        watch: Watch {
+            backlog: settings.watch_backlog_seconds.value.bound(),
+            inbox: settings.watch_inbox_seconds.value.bound(),
         },
     }
 }

@@ -57,7 +57,7 @@ fn mentioned<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Patch<
 }
 
 impl Engine {
-    /// All integrations, in order of creation.
+    /// All integrations that people made, in order of creation.
     pub fn integrations(&self) -> Vec<std::sync::Arc<Integration>> {
         self.directory().integrations()
     }
@@ -68,6 +68,20 @@ impl Engine {
             .ok()
             .and_then(|id| self.directory().integration(id))
             .ok_or_else(|| ConfigError::not_found("integration", id))
+    }
+
+    /// One integration that is not part of the program.
+    pub(super) fn changeable_integration(
+        &self,
+        id: &str,
+    ) -> Result<std::sync::Arc<Integration>, ConfigError> {
+        let integration = self.integration(id)?;
+        if integration.is_built_in() {
+            let message =
+                "Bugle reports on itself by this integration: it can be neither changed nor deleted";
+            return Err(ConfigError::invalid("id", message));
+        }
+        Ok(integration)
     }
 
     /// Makes an integration.
@@ -101,7 +115,7 @@ impl Engine {
         patch: IntegrationPatch,
     ) -> Result<Integration, ConfigError> {
         let _changing = self.changing().await;
-        let mut integration = self.integration(id)?.as_ref().clone();
+        let mut integration = self.changeable_integration(id)?.as_ref().clone();
         let source = source(&integration.platform)?;
         if let Some(name) = patch.name {
             integration.name = checked_name(&name, source.title())?;
@@ -132,7 +146,7 @@ impl Engine {
         overlap: Option<Duration>,
     ) -> Result<(Integration, Secret), ConfigError> {
         let _changing = self.changing().await;
-        let mut integration = self.integration(id)?.as_ref().clone();
+        let mut integration = self.changeable_integration(id)?.as_ref().clone();
         let secret = self.rotate(&mut integration.secrets, value, overlap)?;
         integration.updated_at = self.clock().now();
         self.put_integration(integration.clone()).await?;
@@ -142,7 +156,7 @@ impl Engine {
     /// Deletes an integration. Its receipts and incidents stay.
     pub async fn delete_integration(&self, id: &str) -> Result<(), ConfigError> {
         let _changing = self.changing().await;
-        let integration = self.integration(id)?;
+        let integration = self.changeable_integration(id)?;
         self.store().delete_integration(integration.id, self.clock().now()).await?;
         self.reload_integrations().await?;
         Ok(())
@@ -156,7 +170,7 @@ impl Engine {
 }
 
 fn source(platform: &str) -> Result<&'static dyn Source, ConfigError> {
-    table::source(platform).ok_or_else(|| {
+    table::SOURCES.iter().find(|source| source.slug() == platform).copied().ok_or_else(|| {
         let known: Vec<_> = table::SOURCES.iter().map(|source| source.slug()).collect();
         ConfigError::invalid(
             "platform",

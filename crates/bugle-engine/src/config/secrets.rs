@@ -64,7 +64,7 @@ impl Engine {
     /// from whoever knows the URL.
     pub async fn remove_integration_secret(&self, id: &str, secret_id: &str) -> Result<(), ConfigError> {
         let _changing = self.changing().await;
-        let mut integration = self.integration(id)?.as_ref().clone();
+        let mut integration = self.changeable_integration(id)?.as_ref().clone();
         let removed = take(&mut integration.secrets, secret_id)?;
         let now = self.clock().now();
         let left = integration.active_secrets(now).count();

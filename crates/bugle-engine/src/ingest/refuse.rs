@@ -50,7 +50,10 @@ impl Engine {
                 self.tell_receipt(admission, id, ReceiptState::Rejected);
                 Refusal::ValidationFailed { reason, advice, receipt_id: Some(id) }
             }
-            Err(error) => Refusal::StoreUnavailable(error),
+            Err(error) => {
+                self.metrics().inbox.not_stored.inc();
+                Refusal::StoreUnavailable(error)
+            }
         }
     }
 

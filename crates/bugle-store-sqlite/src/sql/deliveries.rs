@@ -56,6 +56,8 @@ statements! {
         WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
         WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";
 
+    OLDEST_UNSETTLED = "SELECT w.created_at FROM delivery w CROSS JOIN incident i ON i.id = w.incident_id \
+        WHERE w.destination_id = ?1 AND w.state < 2 AND i.platform <> ?2 ORDER BY w.created_at LIMIT 1";
     ONE = concat!("SELECT ", columns!(), " FROM delivery WHERE id = ?1");
     PAGE = concat!("SELECT ", columns!(), " FROM delivery WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
     PAGE_OF_INCIDENT = page!("incident_id = ?3");

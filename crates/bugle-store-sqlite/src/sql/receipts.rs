@@ -37,6 +37,11 @@ statements! {
 
     PENDING = concat!("SELECT ", columns!(), ", 0, NULL, r.body FROM inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
         WHERE i.receipt_id > -1 ORDER BY i.receipt_id LIMIT ?1");
+    /// Counts no further than the row after the first `?1`.
+    INBOX = "SELECT (SELECT count(*) FROM inbox WHERE receipt_id > -1 AND receipt_id < coalesce((SELECT receipt_id \
+        FROM inbox WHERE receipt_id > -1 ORDER BY receipt_id LIMIT 1 OFFSET ?1), 9223372036854775807)), \
+        (SELECT r.received_at FROM inbox i CROSS JOIN receipt r ON r.id = i.receipt_id WHERE i.receipt_id > -1 \
+        ORDER BY i.receipt_id LIMIT 1)";
     ONE = concat!("SELECT ", columns!(), ", coalesce(o.state, 0), o.problem, r.body, o.signals FROM receipt r \
         LEFT JOIN receipt_outcome o ON o.receipt_id = r.id WHERE r.id = ?1");
 

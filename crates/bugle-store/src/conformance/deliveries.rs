@@ -243,6 +243,24 @@ pub async fn the_backlog_counts_what_is_unsettled(store: &dyn Store) {
     assert_eq!(backlog(TO).await.unwrap_or_default(), (0, None));
 }
 
+/// Without those of one platform's incidents, and only of that destination.
+pub async fn the_oldest_unsettled_of_others_is_told(store: &dyn Store) {
+    events(store, 1, 1..=1, &[TO]).await;
+    let other = Incident { platform: "bugle".to_owned(), ..sample::incident(2, OF) };
+    let event = sample::event(201, &other);
+    let deliveries = vec![sample::delivery(201, &event, OTHER), sample::delivery(202, &event, TO)];
+    let step =
+        Step { at: sample::NOON, incidents: vec![other], events: vec![event], deliveries, ..Step::default() };
+    store.commit(step).await.unwrap();
+    let oldest = async |to, except: &str| store.oldest_unsettled(to, except).await.unwrap();
+    assert_eq!(oldest(TO, "bugle").await, Some(sample::after(1)));
+    assert_eq!(oldest(TO, "").await, Some(sample::NOON));
+    assert_eq!(oldest(OTHER, "bugle").await, None);
+    claim(store, TO).await;
+    settle(store, 101, Next::Delivered).await;
+    assert_eq!(oldest(TO, "bugle").await, None);
+}
+
 /// What waited for it stays where it is.
 pub async fn a_deleted_destination_is_sent_nothing(store: &dyn Store) {
     store.put_destination(sample::destination(50)).await.unwrap();

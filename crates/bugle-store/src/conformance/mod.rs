@@ -30,6 +30,7 @@ macro_rules! conformance_tests {
     ($open:path) => {
         $crate::conformance_tests! {@tests $open;
             receipts: a_receipt_reads_back_whole, pending_receipts_come_oldest_first,
+                the_inbox_is_counted_and_dated,
                 the_senders_own_id_makes_a_duplicate, an_equal_body_is_told_of_and_processed,
                 a_rejected_receipt_is_never_an_original, the_quarantine_is_bounded,
                 undecodable_receipts_are_bounded,
@@ -41,7 +42,8 @@ macro_rules! conformance_tests {
             deliveries: deliveries_of_an_incident_go_in_order, a_claim_is_exclusive_until_it_is_given_back,
                 a_retry_waits_for_its_time, neither_kind_hides_the_other, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
                 an_old_delivery_sent_again_goes_before_younger_ones, dead_deliveries_are_recovered_in_order,
-                the_backlog_counts_what_is_unsettled, a_deleted_destination_is_sent_nothing,
+                the_backlog_counts_what_is_unsettled, the_oldest_unsettled_of_others_is_told,
+                a_deleted_destination_is_sent_nothing,
                 settling_twice_changes_nothing, deliveries_are_filtered;
             events: events_come_in_the_order_of_their_commits, who_reads_on_while_others_commit_misses_nothing;
             retention: old_receipts_go_once_they_are_dealt_with, a_pruned_senders_id_is_new_again,

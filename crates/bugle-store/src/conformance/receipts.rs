@@ -8,7 +8,7 @@ use bugle_model::{
 use ReceiptState::{Pending, Processed, Rejected};
 
 use super::{ALL, sample};
-use crate::{PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, Step, Store};
+use crate::{Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, Step, Store};
 
 const OF: IntegrationId = IntegrationId::from_i64(5);
 const OTHER: IntegrationId = IntegrationId::from_i64(6);
@@ -91,6 +91,19 @@ pub async fn pending_receipts_come_oldest_first(store: &dyn Store) {
     let (read, signals) = store.receipt(Id::from_i64(3)).await.unwrap().unwrap();
     assert_eq!((read.state, read.problem.as_deref()), (ReceiptState::Undecodable, Some("not understood")));
     assert_eq!(signals[0].meaning, "opened");
+}
+
+/// Only what is pending counts, and the oldest is the one that comes first.
+pub async fn the_inbox_is_counted_and_dated(store: &dyn Store) {
+    assert_eq!(store.inbox().await.unwrap(), Inbox::default());
+    for id in [2, 1, 3] {
+        let received_at = sample::after(id);
+        append(store, Receipt { received_at, ..sample::receipt(id, OF) }).await;
+    }
+    append(store, sample::rejected(4, OF)).await;
+    assert_eq!(store.inbox().await.unwrap(), Inbox { pending: 3, oldest: Some(sample::after(1)) });
+    store.commit(processed(1, ReceiptState::Processed)).await.unwrap();
+    assert_eq!(store.inbox().await.unwrap(), Inbox { pending: 2, oldest: Some(sample::after(2)) });
 }
 
 /// However long ago the first one came, and only within one integration.

@@ -109,7 +109,7 @@ fn schemas() -> Map<String, Value> {
     let mut list = |name: &str, words: Vec<&str>| {
         schemas.insert(name.to_owned(), json!({"type": "string", "enum": words}));
     };
-    list("Platform", table::SOURCES.iter().map(|source| source.slug()).collect());
+    list("Platform", table::SOURCES.iter().chain(table::BUILT_IN).map(|source| source.slug()).collect());
     list("Dialect", table::DIALECTS.iter().map(|dialect| dialect.slug()).collect());
     list("EventKind", EventKind::ALL.iter().map(|kind| kind.as_str()).collect());
     list("Scope", [Scope::Read, Scope::Operate, Scope::Admin].map(scope_word).to_vec());

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bugle_engine::{Engine, EngineSettings, config::NewApiKey};
+use bugle_engine::{Engine, EngineSettings, config::NewApiKey, watch::Watch};
 use bugle_model::{Scope, SystemClock};
 use bugle_store_sqlite::{Options, SqliteStore};
 use bugle_web::WebSettings;
@@ -46,10 +46,16 @@ impl TestBugle {
     }
 
     pub async fn with(settings: WebSettings) -> Self {
+        Self::watching(settings, Watch { backlog: None, inbox: None }).await
+    }
+
+    /// One that looks after itself; else a slow test would see incidents that it knows nothing of.
+    pub async fn watching(settings: WebSettings, watch: Watch) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
         let engine_settings = EngineSettings {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+            watch,
             ..EngineSettings::default()
         };
         let engine = Engine::open(store, Arc::new(SystemClock), engine_settings).await.unwrap();

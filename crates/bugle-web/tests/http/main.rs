@@ -26,4 +26,5 @@ mod schema;
 mod secrets;
 mod server;
 mod stream;
+mod watch;
 mod webhooks;

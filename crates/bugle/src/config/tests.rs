@@ -20,6 +20,9 @@ fn the_commented_file_is_valid_and_says_every_default() {
     let retention = bugle_engine::retention::Retention::default();
     assert_eq!(settings.retention_receipts_days.value.bound(), retention.receipts);
     assert_eq!(settings.retention_incidents_days.value.bound(), retention.incidents);
+    let watch = bugle_engine::watch::Watch::default();
+    assert_eq!(settings.watch_backlog_seconds.value.bound(), watch.backlog);
+    assert_eq!(settings.watch_inbox_seconds.value.bound(), watch.inbox);
     assert_eq!(settings.listen.origin, Origin::Default);
     let as_file = load(DEFAULT_FILE, Flags::default(), &Environment::default()).unwrap();
     assert!(matches!(as_file.listen.origin, Origin::File(_, 12)), "{:?}", as_file.listen.origin);

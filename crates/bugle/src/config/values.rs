@@ -242,8 +242,15 @@ impl fmt::Display for BodyLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds(pub u64);
 
-/// An hour: whoever waits longer for a process to stop has forgotten it.
+/// An hour: whoever waits longer for a process to stop, or for word of what is wrong, has forgotten it.
 const SECONDS_MAX: u64 = 3600;
+
+impl Seconds {
+    /// The same as a bound; none is no bound.
+    pub fn bound(self) -> Option<Duration> {
+        (self.0 > 0).then(|| Duration::from_secs(self.0))
+    }
+}
 
 impl FromStr for Seconds {
     type Err = BadValue;

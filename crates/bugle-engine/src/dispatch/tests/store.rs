@@ -12,7 +12,7 @@ use bugle_model::{
     Severity, Timestamp, User, UserId, Verification, event::Actor,
 };
 use bugle_store::{
-    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, IncidentFilter, Instance,
+    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox, IncidentFilter, Instance,
     Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement,
     SignalOutcome, Step,
 };
@@ -300,6 +300,9 @@ impl Store for MemoryStore {
         unused()
     }
     async fn commit(&self, _: Step) -> std::result::Result<(), CommitError> {
+    async fn inbox(&self) -> Result<Inbox> {
+        unused()
+    }
         unused()
     }
     async fn incident(&self, _: IncidentId) -> Result<Option<Incident>> {
@@ -339,6 +342,9 @@ impl Store for MemoryStore {
         unused()
     }
     async fn integrations(&self) -> Result<Vec<Integration>> {
+    async fn oldest_unsettled(&self, _: DestinationId, _: &str) -> Result<Option<Timestamp>> {
+        unused()
+    }
         unused()
     }
     async fn put_integration(&self, _: Integration) -> Result<()> {

@@ -26,9 +26,10 @@ fn view(app: &App, headers: &HeaderMap, integration: &Integration) -> Value {
         "id": integration.id,
         "platform": integration.platform,
         "name": integration.name,
+        "built_in": integration.is_built_in(),
         "enabled": integration.enabled,
         "webhook_url": webhook_url(app, headers, integration),
-        "verified": !integration.secrets.is_empty(),
+        "verified": integration.is_built_in() || !integration.secrets.is_empty(),
         "secrets": secrets,
         "allowed_ips": integration.allowed_ips,
         "rate_limit": integration.rate_limit,
@@ -57,7 +58,9 @@ fn is_host(host: &str) -> bool {
 }
 
 fn warnings(integration: &Integration, now: Timestamp) -> Vec<&'static str> {
-    if integration.secrets.is_empty() {
+    if integration.is_built_in() {
+        vec!["Bugle reports on itself by this integration: it takes no calls"]
+    } else if integration.secrets.is_empty() {
         vec!["no secret: unsigned calls are accepted from whoever knows the URL, and shown as unverified"]
     } else if integration.active_secrets(now).next().is_none() {
         vec!["every secret has expired: all calls are refused until a new one is added"]
