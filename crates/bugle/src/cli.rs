@@ -16,7 +16,7 @@ use crate::{
     listen::ListenArgs,
     nouns::{
         delivery::DeliveryArgs, destination::DestinationArgs, incident::IncidentArgs,
-        integration::IntegrationArgs, key::KeyArgs, receipt::ReceiptArgs,
+        integration::IntegrationArgs, key::KeyArgs, receipt::ReceiptArgs, user::UserArgs,
     },
     proof::{SignArgs, VerifyArgs},
     send::SendArgs,
@@ -51,6 +51,8 @@ enum Command {
     Delivery(DeliveryArgs),
     /// API keys
     Key(KeyArgs),
+    /// The people who sign in
+    User(UserArgs),
     /// Receive webhooks on this machine, verify and print them
     Listen(ListenArgs),
     /// Send realistic, signed calls of a platform to a hub
@@ -98,6 +100,7 @@ impl Command {
             Self::Receipt(args) => args.run(context).await,
             Self::Delivery(args) => args.run(context).await,
             Self::Key(args) => args.run(context).await,
+            Self::User(args) => args.run(context).await,
             Self::Listen(args) => args.run(context).await,
             Self::Send(args) => args.run(context).await,
             Self::Bench(args) => args.run(context).await,

@@ -74,6 +74,7 @@ impl DemoArgs {
         let listener = bind(self.port, output).await?;
         let hub_url = format!("http://{}", listener.local_addr()?);
         let hub = Hub::open(&data, engine_settings()?).await?;
+        let sign_in = format!("{hub_url}{}", hub.demo_path().await?);
         let (stop_hub, told) = oneshot::channel::<()>();
         let tasks = TaskTracker::new();
         let web = WebSettings { shutdown_time_max: STOP_TIME_MAX, ..WebSettings::default() };
@@ -85,7 +86,7 @@ impl DemoArgs {
         let key =
             std::fs::read_to_string(data.join(ADMIN_KEY_FILE)).context("could not read the admin key")?;
         let key = Key { value: key.parse()?, origin: "the demo's data folder".into() };
-        let stage = Stage { client: Client::new(&hub_url, Some(key)), data, output };
+        let stage = Stage { client: Client::new(&hub_url, Some(key)), data, output, sign_in };
         let outcome = tokio::select! {
             outcome = self.play(&stage, &inbox) => outcome,
             () = stopped => Ok(()),

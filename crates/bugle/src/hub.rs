@@ -10,7 +10,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bugle_engine::{Engine, EngineSettings, config::NewApiKey};
+use bugle_engine::{
+    Engine, EngineSettings,
+    accounts::{NewUser, Purpose},
+    config::NewApiKey,
+};
 use bugle_model::{Scope, SystemClock};
 use bugle_store_sqlite::SqliteStore;
 use bugle_web::WebSettings;
@@ -26,6 +30,9 @@ use crate::config::ADMIN_KEY_FILE;
 /// The name of the key that the first start makes.
 const FIRST_KEY_NAME: &str = "made by the first start";
 
+/// Who looks at a demo.
+const DEMO_USER: &str = "demo";
+
 /// The exit code after a second signal, as shells report one that ended by SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
 
@@ -35,6 +42,8 @@ pub struct Hub {
     engine: Arc<Engine>,
     /// Where the admin key was written, when this start made it.
     pub new_admin_key: Option<PathBuf>,
+    /// Where the first user is made, once; none when there is one.
+    pub first_user_path: Option<String>,
 }
 
 impl Hub {
@@ -48,7 +57,24 @@ impl Hub {
             opened.await?.with_context(|| format!("could not open the data folder {}", data.display()))?;
         let engine = Engine::open(Arc::new(store), Arc::new(SystemClock), settings).await?;
         let new_admin_key = first_key(&engine, data).await?;
-        Ok(Self { engine, new_admin_key })
+        let first_user_path = match engine.users().await?.as_slice() {
+            [] => Some(link_path(&engine, Purpose::FirstAdmin)?),
+            _ => None,
+        };
+        Ok(Self { engine, new_admin_key, first_user_path })
+    }
+
+    /// Where whoever opens it first is signed in as an admin: for a hub that is only there to be looked at.
+    pub async fn demo_path(&self) -> anyhow::Result<String> {
+        let users = self.engine.users().await?;
+        let user = match users.into_iter().find(|user| user.name == DEMO_USER) {
+            Some(user) => user,
+            None => {
+                let new = NewUser { name: DEMO_USER.into(), role: Scope::Admin, password: None };
+                self.engine.create_user(new).await?
+            }
+        };
+        link_path(&self.engine, Purpose::SignIn(user.id))
     }
 
     /// Serves on `listener` until `stop` ends, then drains: no new calls, those under way and the attempts under way get
@@ -80,6 +106,11 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+fn link_path(engine: &Engine, purpose: Purpose) -> anyhow::Result<String> {
+    let token = engine.make_link(purpose).context("could not make a link to sign in with")?;
+    Ok(format!("/welcome?link={}", token.expose_secret()))
 }
 
 /// Makes the first admin key and writes it into the data folder. A start that was killed between the two is made good by

@@ -8,6 +8,7 @@ pub mod incident;
 pub mod integration;
 pub mod key;
 pub mod receipt;
+pub mod user;
 mod show;
 
 use std::{io::Read, path::Path};

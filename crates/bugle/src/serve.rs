@@ -84,7 +84,7 @@ impl ServeArgs {
         let address = listener.local_addr()?;
         let data = &settings.data.value.0;
         let hub = Hub::open(data, engine_settings(&settings)).await?;
-        announce(&hub, data, &settings, Listen(address));
+        announce(&hub, data, &settings, Listen(address), context);
         hub.run(listener, web_settings(&settings), stop).await?;
         tracing::info!("stopped");
         Ok(())
@@ -118,7 +118,7 @@ fn web_settings(settings: &Settings) -> WebSettings {
 }
 
 /// Says where everything is and what to do next. The key itself is never said.
-fn announce(hub: &Hub, data: &Path, settings: &Settings, address: Listen) {
+fn announce(hub: &Hub, data: &Path, settings: &Settings, address: Listen, context: &Context) {
     let url = address.local_url();
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %address, data = %data.display(), "listening on {url}");
@@ -131,6 +131,14 @@ fn announce(hub: &Hub, data: &Path, settings: &Settings, address: Listen) {
         tracing::info!(
             "next: `bugle integration create prometheus --name production` says which URL to give to the sender"
         );
+    }
+    if let Some(path) = &hub.first_user_path {
+        let base = settings.public_url.as_ref().map_or(url.clone(), |given| given.value.0.to_string());
+        let base = base.trim_end_matches('/');
+        // Not a log line: it lets in whoever reads it, and log lines are kept and sent elsewhere.
+        context.output.note(format!(
+            "Nobody can sign in yet. Make the first user with this link; it works once, for 24 hours:\n\n    {base}{path}\n"
+        ));
     }
     if settings.public_url.is_none() {
         tracing::info!("no public_url is set: webhook URLs begin with the address that the caller used");

@@ -202,7 +202,7 @@ fn expiry(began: Timestamp, used: Timestamp) -> Timestamp {
 mod tests {
     use std::sync::Arc;
 
-    use bugle_model::{ManualClock, Scope};
+    use bugle_model::{Clock, ManualClock, Scope};
     use bugle_store_sqlite::{Options, SqliteStore};
 
     use super::*;

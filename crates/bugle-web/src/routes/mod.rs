@@ -8,12 +8,14 @@ mod fallback;
 mod healthz;
 mod incidents;
 mod integrations;
+mod me;
 mod metrics;
 mod openapi;
 mod readyz;
 mod receipts;
 mod root;
 mod stream;
+mod users;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -159,6 +161,8 @@ pub(crate) fn table() -> Vec<Route> {
         receipts::routes(),
         deliveries::routes(),
         api_keys::routes(),
+        users::routes(),
+        me::routes(),
         stream::routes(),
     ];
     rooms.into_iter().flatten().collect()

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use super::{
     csrf,
     form::Form,
-    format::Ago,
+    format::{Ago, Copyable},
     page::{Page, Shown, show_as},
     session::{self, Viewer},
     sign_in::{refusal, signed_in},
@@ -26,6 +26,7 @@ use crate::{
 #[template(path = "account.html")]
 struct Account {
     page: Page,
+    id: Copyable,
     since: Ago,
     problem: Option<String>,
 }
@@ -36,9 +37,10 @@ pub(super) async fn page(State(app): State<App>, viewer: Viewer) -> Shown {
 }
 
 fn account(app: &App, viewer: &Viewer, problem: Option<String>, status: StatusCode) -> Shown {
-    let page = viewer.page("Your account", format!("/api/v1/users/{}", viewer.user().id));
+    let page = viewer.page("Your account", "/api/v1/me");
+    let id = Copyable(viewer.user().id.to_string());
     let since = Ago { at: viewer.session().created_at, now: app.now() };
-    show_as(status, &Account { page, since, problem })
+    show_as(status, &Account { page, id, since, problem })
 }
 
 /// `POST /account`: another password. Everywhere else one is signed out.

@@ -18,6 +18,8 @@ struct Files;
 
 /// Hex digits of the hash in an address: enough to tell one version from another.
 const VERSION_DIGITS: usize = 12;
+/// A worker is bound by the policy of its own file, and ours follows the stream.
+const POLICY: &str = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'";
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
 static ADDRESSES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
@@ -53,6 +55,7 @@ pub(super) async fn serve(Path((asked, name)): Path<(String, String)>, headers: 
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.extend(HeaderValue::try_from(tag).ok().map(|tag| (header::ETAG, tag)));
     response

@@ -43,9 +43,8 @@ struct Row {
     severity: SeverityTag,
     status: StatusTag,
     platform: String,
-    place: String,
+    facts: String,
     owner: String,
-    alerts: String,
     opened: Ago,
 }
 
@@ -127,15 +126,19 @@ fn facet(name: &'static str, any: &'static str, choices: &[(&str, &str)], query:
 }
 
 fn row(incident: &Incident, now: Timestamp) -> Row {
+    let alerts = counted(incident.alerts.total.into(), "alert", "alerts");
     Row {
         href: format!("/incidents/{}", incident.id),
         title: incident.title.clone(),
         severity: SeverityTag(incident.severity),
         status: StatusTag(incident.status),
         platform: incident.platform.clone(),
-        place: incident.service.clone().or_else(|| incident.host.clone()).unwrap_or_default(),
+        facts: [incident.service.as_deref(), incident.host.as_deref(), Some(&alerts)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" · "),
         owner: incident.owner.clone().unwrap_or_default(),
-        alerts: counted(incident.alerts.total.into(), "alert", "alerts"),
         opened: Ago { at: incident.opened_at, now },
     }
 }

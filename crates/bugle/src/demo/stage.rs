@@ -26,6 +26,8 @@ pub struct Stage {
     pub data: PathBuf,
     /// Where things are printed.
     pub output: Output,
+    /// The link that signs a browser in, once.
+    pub sign_in: String,
 }
 
 /// One platform's integration.
@@ -135,6 +137,8 @@ impl Stage {
         let (out, url) = (self.output, self.client.base());
         let key = self.data.join(crate::config::ADMIN_KEY_FILE);
         let key = key.display();
+        out.line(out.paint(Paint::Bold, "\nLook at it in a browser, signed in by this link, which works once:"));
+        out.line(format!("  {}", self.sign_in));
         out.line(out.paint(Paint::Bold, "\nTry, in another terminal:"));
         for line in [
             format!("curl -H \"Authorization: Bearer $(cat {key})\" {url}/api/v1/incidents"),

@@ -35,11 +35,23 @@ enum KeyVerb {
     },
 }
 
+/// What somebody may do.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ScopeWord {
+pub(super) enum ScopeWord {
     Read,
     Operate,
     Admin,
+}
+
+impl ScopeWord {
+    /// The word in the API.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 const LIST: &[Column] = &[
@@ -61,12 +73,7 @@ fn plan(verb: KeyVerb) -> Plan {
     match verb {
         KeyVerb::List => Plan::get("/api/v1/api-keys", View::List(LIST)),
         KeyVerb::Create { name, scope } => {
-            let scope = match scope {
-                ScopeWord::Read => "read",
-                ScopeWord::Operate => "operate",
-                ScopeWord::Admin => "admin",
-            };
-            Plan::post("/api/v1/api-keys", json!({"name": name, "scope": scope}))
+            Plan::post("/api/v1/api-keys", json!({"name": name, "scope": scope.as_str()}))
                 .shown(View::Remarked("The key is shown only this once: keep it now."))
         }
         KeyVerb::Delete { id } => Plan::delete(

@@ -42,14 +42,19 @@ fn view(app: &App, headers: &HeaderMap, integration: &Integration) -> Value {
 
 /// Where the sender must call: below the configured public URL, else below the address this request came to.
 fn webhook_url(app: &App, headers: &HeaderMap, integration: &Integration) -> String {
-    let base = app.settings.public_url.as_ref().map_or_else(
+    let base = base_url(app, headers);
+    format!("{base}/api/v1/webhooks/{}/{}", integration.platform, integration.id)
+}
+
+/// Where this hub is reached: the configured public URL, else the address this request came to. Ends without a slash.
+pub(crate) fn base_url(app: &App, headers: &HeaderMap) -> String {
+    app.settings.public_url.as_ref().map_or_else(
         || {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
             format!("http://{}", host.filter(|host| is_host(host)).unwrap_or("localhost:8000"))
         },
         |url| url.as_str().trim_end_matches('/').to_owned(),
-    );
-    format!("{base}/api/v1/webhooks/{}/{}", integration.platform, integration.id)
+    )
 }
 
 /// Whether `Host` is one that may stand in a URL that people copy.

@@ -1,0 +1,44 @@
+//! `GET`, `PATCH` and `DELETE /api/v1/users/{id}`.
+
+use axum::{Json, extract::State};
+use bugle_engine::accounts::UserPatch;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{ADMIN, MethodFilter, Route, view};
+use crate::{
+    app::App,
+    error::ApiError,
+    input::{JsonBody, PathOf},
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    let path = "/api/v1/users/{id}";
+    let patch_summary = "Changes a user. Another role or password, and disabling, end their sessions. The last admin stays one.";
+    let delete_summary = "Deletes a user and ends their sessions. The last admin stays.";
+    vec![
+        Route::new(MethodFilter::GET, path, ADMIN, "get_user", "One user.", get).answers(200, "User"),
+        Route::new(MethodFilter::PATCH, path, ADMIN, "update_user", patch_summary, patch)
+            .reads("UserPatch")
+            .answers(200, "User"),
+        Route::new(MethodFilter::DELETE, path, ADMIN, "delete_user", delete_summary, delete)
+            .answers_nothing(),
+    ]
+}
+
+async fn get(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(view(&app.engine.user(&id).await?)))
+}
+
+async fn patch(
+    State(app): State<App>,
+    PathOf(id): PathOf<String>,
+    JsonBody(patch): JsonBody<UserPatch>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(view(&app.engine.update_user(&id, patch).await?)))
+}
+
+async fn delete(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<StatusCode, ApiError> {
+    app.engine.delete_user(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
