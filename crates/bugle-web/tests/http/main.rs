@@ -26,5 +26,6 @@ mod schema;
 mod secrets;
 mod server;
 mod stream;
+mod ui;
 mod watch;
 mod webhooks;
