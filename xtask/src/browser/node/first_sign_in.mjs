@@ -10,13 +10,16 @@ export async function run(stage) {
   const { page } = await stage.visitor({ role: null });
   await page.goto("/");
   ensure(new URL(page.url()).pathname.startsWith("/sign-in"), `a stranger was shown ${page.url()}`);
+  await stage.shoot(page, "first-run");
 
   await page.goto(link);
+  await stage.shoot(page, "welcome");
   await page.getByLabel("Name").fill(PEOPLE.admin);
   for (const field of await page.locator("input[type=password]").all()) await field.fill(PASSWORD);
   await page.locator("main button[type=submit]").click();
   await page.waitForURL((url) => url.pathname === "/");
   await page.getByRole("heading", { level: 1 }).waitFor();
+  await stage.shoot(page, "now-empty");
 
   const { page: late, watched } = await stage.visitor({ role: null });
   for (const status of [401, 403, 404, 410]) watched.expected.add(status);

@@ -1,12 +1,9 @@
 // Every page: how it looks in light, dark, on a phone and on a wide screen, whether everybody can use it, what it weighs
 // and how soon it shows. One scenario for each page.
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-
 import { violations } from "./accessibility.mjs";
 import { ensure } from "./hub.mjs";
-import { AS_IT_IS, SIZES, fileName } from "./stage.mjs";
+import { SIZES } from "./stage.mjs";
 
 /** How each page is looked at, and whether it is judged: colours and layout are what findings depend on. */
 const LOOKS = [
@@ -20,6 +17,8 @@ const LOOKS = [
 const SERVER_MS_MAX = 100;
 const PAINT_MS_MAX = 400;
 const TRIES = 5;
+/** Longest until a page that is loaded is told of changes, in milliseconds. */
+const LIVE_MS_MAX = 3000;
 /** Most bytes of a page with its scripts and styles, when a browser comes for the first time. */
 const COLD_BYTES_MAX = 200 * 1024;
 
@@ -52,8 +51,6 @@ export function pageScenarios() {
 
 async function look(stage, { title, path, role, status = 200 }) {
   const target = await path(stage);
-  const folder = join(stage.out, "screens");
-  await mkdir(folder, { recursive: true });
   const problems = [];
   for (const { look, theme, size, judged } of LOOKS) {
     const { page, watched } = await stage.visitor({ role, theme, size });
@@ -61,7 +58,7 @@ async function look(stage, { title, path, role, status = 200 }) {
     const answer = await page.goto(target);
     ensure(answer.status() === status, `${target} answered ${answer.status()}`);
     await settled(page);
-    await page.screenshot({ path: join(folder, `${fileName(title)}-${look}.png`), fullPage: size !== SIZES.wide, ...AS_IT_IS });
+    await stage.shoot(page, `${title}-${look}`);
     const beyond = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
     if (beyond > 0) problems.push(`${look}: ${beyond} px wider than the screen`);
     for (const violation of judged ? await violations(page) : []) problems.push(`${look}: ${violation}`);
@@ -84,6 +81,10 @@ async function manners(page) {
   const problems = [];
   if ((await page.locator("h1").count()) !== 1) problems.push("not exactly one h1");
   if ((await page.locator("main").count()) !== 1) problems.push("not exactly one main");
+  if ((await page.locator("html[data-live]").count()) > 0) {
+    const live = page.locator('html[data-live="on"]').waitFor({ state: "attached", timeout: LIVE_MS_MAX });
+    await live.catch(() => problems.push(`not live after ${LIVE_MS_MAX} ms`));
+  }
   const vague = await page.locator("time:not([datetime]), time:not([title])").count();
   if (vague > 0) problems.push(`${vague} times without datetime or title`);
   const twin = page.locator('link[rel="alternate"][type="application/json"]');

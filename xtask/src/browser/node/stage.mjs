@@ -2,6 +2,7 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { chromium } from "playwright-core";
 
 import { Hub, WITHIN_MS, ensure, until } from "./hub.mjs";
@@ -21,6 +22,8 @@ const FLAGS = [
   "--disable-sync",
   "--font-render-hinting=none",
 ];
+/** The longest screenshot, in CSS pixels. */
+const SHOT_HEIGHT_MAX = 2400;
 /** Longest until a change is seen by everybody who looks at it, in milliseconds. */
 export const AT_ONCE_MS = 1000;
 /** What people look at pages with. */
@@ -121,6 +124,17 @@ export class Stage {
     return !problem;
   }
 
+  /** A screenshot of the whole page up to some length, in a window that is so high: what is fixed stays at its edges. */
+  async shoot(page, name) {
+    const folder = join(this.out, "screens");
+    await mkdir(folder, { recursive: true });
+    const { width, height } = page.viewportSize();
+    const needed = await page.evaluate(() => document.scrollingElement.scrollHeight);
+    await page.setViewportSize({ width, height: Math.min(Math.max(height, needed), SHOT_HEIGHT_MAX) });
+    await page.screenshot({ path: join(folder, `${fileName(name)}.png`), ...AS_IT_IS });
+    await page.setViewportSize({ width, height });
+  }
+
   /** Leaves behind what every window of a failed scenario showed. */
   async keep(name, error) {
     const folder = join(this.out, "failures", fileName(name));
@@ -161,7 +175,8 @@ function told(error) {
   for (let cause = error.cause; cause; cause = cause.cause) lines.push(`because: ${cause.message ?? cause}`);
   const where = error.stack?.split("\n").find((line) => line.includes("/scenarios/"));
   if (where) lines.push(where.trim());
-  return lines.join("\n");
+  // Playwright colours what it says.
+  return stripVTControlCharacters(lines.join("\n"));
 }
 
 async function withinLimit(run) {
