@@ -8,6 +8,7 @@ use super::{
     Bench, CONCURRENCY, CONNECTIONS,
     ceiling::Ceiling,
     load::{self, milliseconds},
+    profile::Recording,
     receiver::Receiver,
     report::{Figure, Goal},
     sender,
@@ -54,27 +55,52 @@ pub(super) fn fanout(bench: &Bench) -> Result<Vec<Figure>> {
 
 /// What has waited for destinations that took no part goes out at once.
 fn backlog(bench: &Bench, part: &str, destinations: usize, goal: f64) -> Result<Vec<Figure>> {
-    let amounts = bench.amounts;
     let receiver = Receiver::start()?;
     let stage = Stage::start(&bench.binary)?;
     let ids = stage.destinations(&receiver, destinations)?;
-    // Connections are opened, and a body is there for the ceiling.
-    load::closed_loop(&stage.target, "warm", 1, 50, amounts.limit)?;
-    receiver.wait_for(50 * destinations, BACKLOG)?;
-    stage.enable(&ids, false)?;
-    let events = amounts.backlog / destinations;
-    let made = load::closed_loop(&stage.target, part, CONNECTIONS, events, BACKLOG)?;
-    stage.settle()?;
-    receiver.forget();
-    let started = Instant::now();
-    stage.enable(&ids, true)?;
-    let deliveries = made.answers.len() * destinations;
-    let took = receiver.wait_for(deliveries, BACKLOG)?.saturating_duration_since(started);
+    warm_up(bench, &stage, &receiver, destinations)?;
+    let Drained { delivered_per_second, .. } = drain(bench, &stage, &receiver, &ids, part)?;
     stage.stop()?;
-    let s = sender::per_second(&receiver, destinations, CONCURRENCY, amounts.sent)?;
-    let per_second = f64::from(u32::try_from(deliveries)?) / took.as_secs_f64().max(f64::EPSILON);
+    let s = sender::per_second(&receiver, destinations, CONCURRENCY, bench.amounts.sent)?;
     let to =
         if destinations == 1 { "1 destination".to_owned() } else { format!("{destinations} destinations") };
     let what = format!("deliveries of a backlog, to {to} for each event");
-    Ok(vec![Figure::rate(what, per_second).beside("S", s).goal(Goal::AtLeast(goal))])
+    Ok(vec![Figure::rate(what, delivered_per_second).beside("S", s).goal(Goal::AtLeast(goal))])
+}
+
+/// Opens the connections, and leaves a body for the bare client to send.
+pub(super) fn warm_up(bench: &Bench, stage: &Stage, receiver: &Receiver, destinations: usize) -> Result<()> {
+    let made = load::closed_loop(&stage.target, "warm", 1, 50, bench.amounts.limit)?;
+    receiver.wait_for(made.answers.len() * destinations, BACKLOG).map(drop)
+}
+
+/// What a backlog was made and delivered with.
+pub(super) struct Drained {
+    pub(super) accepted_per_second: f64,
+    pub(super) delivered_per_second: f64,
+}
+
+/// Makes a backlog for destinations that take no part meanwhile, then has them take part until it is delivered.
+pub(super) fn drain(
+    bench: &Bench,
+    stage: &Stage,
+    receiver: &Receiver,
+    destinations: &[String],
+    run: &str,
+) -> Result<Drained> {
+    stage.enable(destinations, false)?;
+    let events = bench.amounts.backlog / destinations.len().max(1);
+    let made = load::closed_loop(&stage.target, run, CONNECTIONS, events, BACKLOG)?;
+    stage.settle()?;
+    receiver.forget();
+    let recording = bench.record(run, stage.process())?;
+    let started = Instant::now();
+    stage.enable(destinations, true)?;
+    let deliveries = made.answers.len() * destinations.len();
+    let took = receiver.wait_for(deliveries, BACKLOG)?.saturating_duration_since(started);
+    recording.map(Recording::stop).transpose()?;
+    Ok(Drained {
+        accepted_per_second: made.per_second(),
+        delivered_per_second: f64::from(u32::try_from(deliveries)?) / took.as_secs_f64().max(f64::EPSILON),
+    })
 }

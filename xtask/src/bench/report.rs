@@ -137,7 +137,7 @@ impl fmt::Display for Figure {
 }
 
 /// The figures as Markdown, a table for each part, and what the ceilings are.
-pub(super) fn table(parts: &[(&'static str, Vec<Figure>)]) -> String {
+pub(super) fn table(parts: &[(String, Vec<Figure>)]) -> String {
     let mut text = String::new();
     for (title, figures) in parts {
         text.push_str(&heading(title));
@@ -164,7 +164,7 @@ S is a bare client that signs and posts what Bugle delivers, to the same receive
 ";
 
 /// A whole number with its thousands apart.
-fn thousands(value: f64) -> String {
+pub(super) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn each_part_is_a_table() {
-        let table = table(&[("Accept", vec![Figure::rate("a", 1.0)]), ("Send", Vec::new())]);
+        let table = table(&[("Accept".into(), vec![Figure::rate("a", 1.0)]), ("Send".into(), Vec::new())]);
         assert!(table.starts_with("| Accept | Bugle |"), "{table}");
         assert!(table.contains("\n| a | 1/s | | | | |\n\n| Send |"), "{table}");
     }

@@ -18,10 +18,12 @@ use crate::stand::{
 pub(super) struct Stage {
     /// Where it is, and its API.
     pub(super) site: Site,
+    /// Its integration's id.
+    pub(super) integration: String,
     /// Whom the load calls.
     pub(super) target: Target,
     bugle: Bugle,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Stage {
@@ -29,10 +31,15 @@ impl Stage {
     pub(super) fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let site = Site::new(binary, folder.path())?;
+        Self::on(site, Some(folder))
+    }
+
+    /// Starts one on a site that may hold something already.
+    pub(super) fn on(site: Site, folder: Option<TempDir>) -> Result<Self> {
         let bugle = site.start()?;
-        let path = webhook_path(&site.integration("datadog", SECRET)?);
-        let target = Target { address: site.address(), paths: vec![path] };
-        Ok(Self { site, target, bugle, _folder: folder })
+        let integration = site.integration("datadog", SECRET)?;
+        let target = Target { address: site.address(), paths: vec![webhook_path(&integration)] };
+        Ok(Self { site, integration, target, bugle, _folder: folder })
     }
 
     /// The server's process.

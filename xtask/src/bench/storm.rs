@@ -8,6 +8,7 @@ use super::{
     Bench, CONCURRENCY, CONNECTIONS,
     ceiling::Ceiling,
     load::{self, Target},
+    profile::Recording,
     receiver::Receiver,
     report::{Figure, Goal},
     sender,
@@ -32,10 +33,12 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let receiver = Receiver::start()?;
     let stage = Stage::start(&bench.binary)?;
     let destinations = stage.destinations(&receiver, 1)?;
+    let recording = bench.record("storm", stage.process())?;
     let storm = calls(&stage.target)?;
     let ended = Instant::now();
     let (delivered, processed) = (receiver.count(), stage.metric(PROCESSED)?);
     let last = receiver.wait_for(storm.answers.len(), CATCH_UP)?;
+    recording.map(Recording::stop).transpose()?;
     stage.stop()?;
     let s = sender::per_second(&receiver, destinations.len(), CONCURRENCY, amounts.sent)?;
     let seconds = storm.elapsed().as_secs_f64().max(f64::EPSILON);

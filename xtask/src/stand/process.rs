@@ -30,6 +30,11 @@ impl Process {
         Ok(Self { child })
     }
 
+    /// Its id, for other programs that look at it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`: it gets no chance to tidy up. Returns when it is gone.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().context("cannot kill the process")?;

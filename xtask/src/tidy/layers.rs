@@ -50,7 +50,12 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
         pure: false,
     },
-    Layer { name: "xtask", uses: &["bugle-platforms"], tests_use: &[], pure: false },
+    Layer {
+        name: "xtask",
+        uses: &["bugle-platforms", "bugle-store-sqlite", "bugle-store", "bugle-model"],
+        tests_use: &[],
+        pure: false,
+    },
 ];
 
 /// What a pure crate must not know.
