@@ -12,9 +12,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::{
-    bench,
+    bench, browser,
     count::{self, Count},
-    crash, docs, e2e, shell, stand, tidy, tools,
+    crash, docs, e2e, faults, shell, stand, tidy, tools,
 };
 
 /// What the steps found so far.
@@ -74,6 +74,7 @@ impl Report {
 pub(crate) fn run() -> ExitCode {
     let mut report = Report::default();
     report.step("tools: Prometheus, Alertmanager, Python", || tools::provide().map(drop));
+    report.step("tools: Node, Playwright, Chromium", || browser::provide().map(drop));
     report.step("format", format);
     tidy_rules(&mut report);
     report.step("docs: generated pages are fresh", docs::check);
@@ -107,7 +108,11 @@ pub(crate) fn run() -> ExitCode {
         || -> Result<&PathBuf> { binary.as_ref().map_err(|_| anyhow!("there is no release build to test")) };
     report.step("demo", || demo(binary()?));
     report.step("e2e: Prometheus and Alertmanager", || e2e::run(binary()?));
+    report.tests("browser: every page and path", || browser::count(binary()?, &browser::Options::default()));
     report.step("crash: 50 kills under load", || crash::run(binary()?, &crash::Options::for_check()));
+    report.step("faults: disk, clock, receivers and senders misbehave", || {
+        faults::run(binary()?, &faults::Options::for_check())
+    });
     report.step("bench: runs", || bench::run(&bench::Options::for_check()));
     report.close()
 }
