@@ -191,7 +191,7 @@ pub(crate) async fn settle(
     let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.delivery_id.as_i64()).collect();
     let mut attempts = Vec::with_capacity(settlements.len());
     for settlement in &settlements {
-        attempts.push(settlement.attempt.as_ref().map(encode).transpose().map_err(broken)?);
+        attempts.push(settlement.attempt.as_deref().map(encode).transpose().map_err(broken)?);
     }
     let mut phases = Vec::with_capacity(circuits.len());
     for (destination, circuit) in &circuits {
@@ -225,7 +225,7 @@ fn record(
         Next::RetryAt { at, reason } => {
             let made: Option<u32> = connection
                 .prepare_cached(sql::RETRY)?
-                .query_row(params![id, tries, at.as_millis(), reason], |row| row.get(0))
+                .query_row(params![id, at.as_millis(), reason], |row| row.get(0))
                 .optional()?;
             return record_attempt(connection, id, made, attempt);
         }
@@ -233,7 +233,7 @@ fn record(
         Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
         Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
     };
-    let ended_at = settlement.attempt.as_ref().map(|attempt| ended_at(attempt).as_millis());
+    let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
     let settled: Option<(u32, i64, i64)> = connection
         .prepare_cached(sql::SETTLE)?
         .query_row(params![id, state.code(), tries, reason, ended_at, now.as_millis()], |row| {

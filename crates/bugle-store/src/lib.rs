@@ -7,7 +7,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bugle_model::{
@@ -215,7 +215,8 @@ pub struct Settlement {
     /// Which delivery.
     pub delivery_id: DeliveryId,
     /// The try that was made; none for a skipped one. Its number is given by the store.
-    pub attempt: Option<Attempt>,
+    /// Shared, so that whoever may have to record it again keeps it without a copy.
+    pub attempt: Option<Arc<Attempt>>,
     /// What happens next.
     pub next: Next,
 }
@@ -231,7 +232,6 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
-/// Which page of a list.
 /// What waits for the pipeline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inbox {
@@ -241,6 +241,7 @@ pub struct Inbox {
     pub oldest: Option<Timestamp>,
 }
 
+/// Which page of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest {
     /// After which row; none for the first page.
@@ -335,9 +336,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn append(&self, receipt: Receipt) -> Result<Appended>;
     /// Pending receipts, oldest first.
     async fn pending(&self, limit: u32) -> Result<Vec<Receipt>>;
-    /// One receipt and what its signals did.
     /// How many receipts are pending, and since when.
     async fn inbox(&self) -> Result<Inbox>;
+    /// One receipt and what its signals did.
     async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>>;
     /// Receipts, newest first, without their bodies.
     async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>>;
@@ -378,9 +379,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn release(&self, deliveries: Vec<DeliveryId>) -> Result<()>;
     /// What waits for each destination.
     async fn backlog(&self) -> Result<Vec<Backlog>>;
-    /// One delivery with its event's attempts, oldest first.
     /// When the oldest unsettled delivery to a destination was created, those of incidents of one platform left out.
     async fn oldest_unsettled(&self, to: DestinationId, except_platform: &str) -> Result<Option<Timestamp>>;
+    /// One delivery with its event's attempts, oldest first.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>>;
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>>;

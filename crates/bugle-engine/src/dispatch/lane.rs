@@ -30,6 +30,8 @@ const HELD_PER_SLOT: usize = 4;
 const HELD_MIN: usize = 16;
 /// Largest claim.
 const CLAIM_MAX: usize = 256;
+/// A clock that goes back by less than this is being adjusted, not turned.
+const CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
 /// Waits between looks while the store fails.
 const STORE_BACKOFF_MIN: Duration = Duration::from_millis(100);
 const STORE_BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -88,6 +90,8 @@ pub(super) struct Lane {
     /// No look into the store before this moment.
     store_rests_until: Option<Instant>,
     rest: Option<Rest>,
+    /// The clock when the lane last looked at it.
+    seen_at: Timestamp,
 }
 
 impl Lane {
@@ -99,6 +103,7 @@ impl Lane {
             destination: handle.destination(),
             recorded_circuit: if records_circuit { not_recorded } else { circuit },
             circuit,
+            seen_at: shared.clock.now(),
             shared,
             handle,
             waiting: Waiting::default(),
@@ -121,6 +126,7 @@ impl Lane {
         self.shared.observer.circuit(self.id(), self.circuit.phase);
         self.record_circuit().await;
         while !self.handle.stop.is_cancelled() {
+            self.heed_clock();
             self.take_configuration().await;
             self.begin_attempts();
             self.begin_claim();
@@ -138,6 +144,20 @@ impl Lane {
             }
         }
         self.drain().await;
+    }
+
+    /// When the clock was turned back, the circuit's times go back with it: what was to last half a minute does not last
+    /// for hours.
+    fn heed_clock(&mut self) {
+        let now = self.shared.clock.now();
+        let back = self.seen_at.since(now);
+        self.seen_at = now;
+        if back >= CLOCK_STEP_MIN && self.circuit != Circuit::default() {
+            let earlier = |moment: Timestamp| moment.minus(back);
+            let (opened_at, wait_until) =
+                (self.circuit.opened_at.map(earlier), self.circuit.wait_until.map(earlier));
+            self.set_circuit(Circuit { opened_at, wait_until, ..self.circuit });
+        }
     }
 
     async fn take_configuration(&mut self) {

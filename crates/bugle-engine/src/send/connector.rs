@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::guard;
+use super::{guard, lookups::Lookups};
 
 /// The longest time from resolving a name to the end of the TLS handshake. It bounds connections that the client
 /// goes on opening in the background after another one became free for the request.
@@ -76,11 +76,12 @@ pub(super) fn micros(since: Instant) -> u64 {
 #[derive(Debug, Clone)]
 pub(super) struct GuardedConnector {
     allowed: Arc<[IpNet]>,
+    lookups: Lookups,
 }
 
 impl GuardedConnector {
     pub(super) fn new(allowed: Arc<[IpNet]>) -> Self {
-        Self { allowed }
+        Self { allowed, lookups: Lookups::default() }
     }
 }
 
@@ -97,10 +98,10 @@ impl Service<Uri> for GuardedConnector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let trace = TRACE.try_with(Arc::clone).unwrap_or_default();
-        let allowed = Arc::clone(&self.allowed);
+        let (allowed, lookups) = (Arc::clone(&self.allowed), self.lookups.clone());
         Box::pin(async move {
             let began = Instant::now();
-            let addresses = resolve(&uri, &allowed).await?;
+            let addresses = resolve(&uri, &allowed, &lookups).await?;
             // Set once: a request that dials twice keeps the phases of its first connection.
             trace.dns_us.get_or_init(|| micros(began));
             let stream = dial(addresses).await?;
@@ -113,15 +114,15 @@ impl Service<Uri> for GuardedConnector {
 }
 
 /// The permitted addresses of the URI's host, families interleaved.
-async fn resolve(uri: &Uri, allowed: &[IpNet]) -> Result<Vec<SocketAddr>, ConnectError> {
+async fn resolve(uri: &Uri, allowed: &[IpNet], lookups: &Lookups) -> Result<Vec<SocketAddr>, ConnectError> {
     let host = uri.host().ok_or(ConnectError::NoHost)?.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => tokio::net::lookup_host((host, port))
+        Err(_) => lookups
+            .resolve(host, port)
             .await
-            .map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?
-            .collect(),
+            .map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?,
     };
     let first = found.first().copied().ok_or_else(|| ConnectError::NoAddress { host: host.to_owned() })?;
     let permitted: Vec<SocketAddr> =

@@ -2,6 +2,7 @@
 //!
 //! - [`guard`]: which addresses may be called.
 //! - `connector`: resolve, filter, dial, measure.
+//! - `lookups`: names become addresses.
 //! - `tls`: what a TLS connection must prove.
 //!
 //! What it promises: one request is one attempt, redirects are never followed, the timeout covers everything from
@@ -32,6 +33,7 @@ use ipnet::IpNet;
 pub mod guard;
 
 mod connector;
+mod lookups;
 mod tls;
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ statements! {
     SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
         settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
         RETURNING attempts, destination_id, incident_id";
-    RETRY = "UPDATE delivery SET attempts = attempts + ?2, next_attempt_at = ?3, reason = ?4 \
+    /// It was tried, whether or not that is on record: one that was never tried would be due at once.
+    RETRY = "UPDATE delivery SET attempts = attempts + 1, next_attempt_at = ?2, reason = ?3 \
         WHERE id = ?1 AND state IN (0) RETURNING attempts";
     /// An unblocked delivery is due since it was made, so it goes before younger ones.
     UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at WHERE state = 1 AND id = \
@@ -55,9 +56,9 @@ statements! {
     BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT min(created_at) FROM delivery \
         WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
         WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";
-
     OLDEST_UNSETTLED = "SELECT w.created_at FROM delivery w CROSS JOIN incident i ON i.id = w.incident_id \
         WHERE w.destination_id = ?1 AND w.state < 2 AND i.platform <> ?2 ORDER BY w.created_at LIMIT 1";
+
     ONE = concat!("SELECT ", columns!(), " FROM delivery WHERE id = ?1");
     PAGE = concat!("SELECT ", columns!(), " FROM delivery WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
     PAGE_OF_INCIDENT = page!("incident_id = ?3");

@@ -1,5 +1,7 @@
 //! Small, valid nouns for tests. Each is like any other of its kind but for what it is given.
 
+use std::sync::Arc;
+
 use bugle_model::{
     Actor, Alert, AlertStatus, Attempt, CircuitPolicy, Destination, DestinationId, Event, EventKind,
     Incident, IncidentStatus, Integration, IntegrationId, Receipt, ReceiptState, RetryPolicy, Secret,
@@ -144,8 +146,8 @@ pub fn delivery(id: i64, event: &Event, destination_id: DestinationId) -> NewDel
 }
 
 /// A try that began at `at` and took 5 ms.
-pub fn attempt(at: Timestamp, verdict: Verdict) -> Attempt {
-    Attempt {
+pub fn attempt(at: Timestamp, verdict: Verdict) -> Arc<Attempt> {
+    Arc::new(Attempt {
         number: 0,
         started_at: at,
         duration_us: 5_000,
@@ -159,7 +161,7 @@ pub fn attempt(at: Timestamp, verdict: Verdict) -> Attempt {
         },
         response: None,
         timing: Timing::default(),
-    }
+    })
 }
 
 /// A secret.

@@ -32,11 +32,11 @@ impl Lane {
         };
         match outcome {
             Outcome::Skipped(reason) => self.record(delivery, None, Next::Skipped { reason }).await,
-            Outcome::Tried(attempt) => self.on_tried(delivery, &destination, *attempt).await,
+            Outcome::Tried(attempt) => self.on_tried(delivery, &destination, attempt.into()).await,
         }
     }
 
-    async fn on_tried(&mut self, delivery: Delivery, destination: &Destination, attempt: Attempt) {
+    async fn on_tried(&mut self, delivery: Delivery, destination: &Destination, attempt: Arc<Attempt>) {
         let now = self.shared.clock.now();
         let seconds = Duration::from_micros(attempt.duration_us).as_secs_f64();
         self.shared.observer.attempt(destination, &attempt.verdict, seconds);
@@ -94,7 +94,7 @@ impl Lane {
         self.handle.set_circuit(circuit);
     }
 
-    async fn record(&mut self, delivery: Delivery, attempt: Option<Attempt>, next: Next) {
+    async fn record(&mut self, delivery: Delivery, attempt: Option<Arc<Attempt>>, next: Next) {
         self.handle.signal.unsettled();
         self.send_record(Some(Settled::new(delivery, attempt, next))).await;
     }

@@ -2,6 +2,7 @@
 //! that is turned by hand.
 
 mod embedded;
+mod faults;
 mod receiver;
 mod store;
 
@@ -139,6 +140,35 @@ impl Stage {
         let attempts =
             |state: &store::State| state.rows.values().map(|row| row.attempts.len()).sum::<usize>();
         self.store.until("attempts", |state| attempts(state) == count).await;
+    }
+
+    /// Until every lane has looked into the store again, and found out what is due.
+    async fn until_looked(&self) {
+        let before = self.store.state().looks;
+        self.dispatcher.wake_all();
+        self.store.until("looked", |state| state.looks > before).await;
+    }
+
+    async fn until_open(&self, destination: &Destination) {
+        let id = destination.id;
+        let is_open = |circuit: &Circuit| circuit.phase == CircuitPhase::Open;
+        self.store.until("open", |state| state.circuits.get(&id).is_some_and(is_open)).await;
+        self.store.until("given back", |state| state.rows.values().all(|row| !row.is_claimed)).await;
+    }
+
+    /// Until the destination's circuit waits no longer than a circuit may.
+    async fn until_looked_at_clock(&self, destination: &Destination) {
+        let longest = circuit::OPEN_MAX + Duration::from_secs(1);
+        let looking = async {
+            while self
+                .circuit(destination)
+                .wait_until
+                .is_some_and(|until| until.since(self.clock.now()) > longest)
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), looking).await.expect("the circuit heeds the clock");
     }
 
     fn circuit(&self, destination: &Destination) -> Circuit {

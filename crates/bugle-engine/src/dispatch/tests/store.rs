@@ -1,7 +1,7 @@
 //! A store in memory that does what the dispatcher needs, and fails when told to.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     future::pending,
     sync::{Mutex, MutexGuard},
 };
@@ -36,6 +36,11 @@ pub(super) struct State {
     pub(super) failing_settles: u32,
     /// Nothing is ever written any more, and nothing says so.
     pub(super) settles_hang: bool,
+    /// Nothing is written, and whoever asks is told so.
+    pub(super) is_down: bool,
+    /// Deliveries whose outcomes are never taken, and those of which only the attempt's record is not.
+    pub(super) refused: HashSet<DeliveryId>,
+    pub(super) refused_attempts: HashSet<DeliveryId>,
     pub(super) looks: u64,
     pub(super) failed: u32,
 }
@@ -55,7 +60,7 @@ impl State {
     }
 
     fn block_followers(&mut self) {
-        let mut ahead = std::collections::HashSet::new();
+        let mut ahead = HashSet::new();
         for row in self.rows.values_mut().filter(|row| !row.delivery.state.is_settled()) {
             let first = ahead.insert((row.delivery.destination_id, row.delivery.incident_id));
             row.delivery.state = if first { DeliveryState::Pending } else { DeliveryState::Blocked };
@@ -187,6 +192,7 @@ impl Store for MemoryStore {
     async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, room: Room) -> Result<Claim> {
         let mut state = self.state();
         state.looks += 1;
+        self.changed.notify_waiters();
         if state.failing_claims > 0 {
             state.failing_claims -= 1;
             state.failed += 1;
@@ -237,13 +243,23 @@ impl Store for MemoryStore {
             self.changed.notify_waiters();
             return Err(broken());
         }
+        let is_refused = |one: &Settlement| {
+            state.refused.contains(&one.delivery_id)
+                || (one.attempt.is_some() && state.refused_attempts.contains(&one.delivery_id))
+        };
+        if state.is_down || settlements.iter().any(is_refused) {
+            state.failed += 1;
+            self.changed.notify_waiters();
+            return Err(broken());
+        }
         for settlement in settlements {
             let row = state.rows.get_mut(&settlement.delivery_id).unwrap();
             assert!(row.is_claimed, "settled without a claim");
             row.is_claimed = false;
+            let is_retry = matches!(settlement.next, Next::RetryAt { .. });
+            row.delivery.attempts += u32::from(is_retry || settlement.attempt.is_some());
             if let Some(attempt) = settlement.attempt {
-                row.delivery.attempts += 1;
-                row.attempts.push(attempt);
+                row.attempts.push((*attempt).clone());
             }
             (row.delivery.state, row.delivery.reason) = match settlement.next {
                 Next::Delivered => (DeliveryState::Delivered, None),
@@ -276,12 +292,15 @@ impl Store for MemoryStore {
         unused()
     }
     async fn ping(&self) -> Result<()> {
-        unused()
+        if self.state().is_down { Err(broken()) } else { Ok(()) }
     }
     async fn append(&self, _: Receipt) -> Result<Appended> {
         unused()
     }
     async fn pending(&self, _: u32) -> Result<Vec<Receipt>> {
+        unused()
+    }
+    async fn inbox(&self) -> Result<Inbox> {
         unused()
     }
     async fn receipt(&self, _: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>> {
@@ -300,9 +319,6 @@ impl Store for MemoryStore {
         unused()
     }
     async fn commit(&self, _: Step) -> std::result::Result<(), CommitError> {
-    async fn inbox(&self) -> Result<Inbox> {
-        unused()
-    }
         unused()
     }
     async fn incident(&self, _: IncidentId) -> Result<Option<Incident>> {
@@ -326,6 +342,9 @@ impl Store for MemoryStore {
     async fn backlog(&self) -> Result<Vec<Backlog>> {
         unused()
     }
+    async fn oldest_unsettled(&self, _: DestinationId, _: &str) -> Result<Option<Timestamp>> {
+        unused()
+    }
     async fn delivery(&self, _: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>> {
         unused()
     }
@@ -342,9 +361,6 @@ impl Store for MemoryStore {
         unused()
     }
     async fn integrations(&self) -> Result<Vec<Integration>> {
-    async fn oldest_unsettled(&self, _: DestinationId, _: &str) -> Result<Option<Timestamp>> {
-        unused()
-    }
         unused()
     }
     async fn put_integration(&self, _: Integration) -> Result<()> {
