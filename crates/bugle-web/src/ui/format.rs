@@ -22,7 +22,7 @@ impl HtmlSafe for Icon {}
 impl Display for Icon {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (file, name) = (assets::address("icons.svg"), self.0);
-        write!(f, r##"<svg class="icon" aria-hidden="true"><use href="{file}#{name}"/></svg>"##)
+        write!(f, r#"<svg class="icon" aria-hidden="true"><use href="{file}#{name}"/></svg>"#)
     }
 }
 
