@@ -38,6 +38,8 @@ const STEADY: Pace = Pace { senders: 6, pause_ms: (5, 40), padding_bytes: 0 };
 const STORM: Pace = Pace { senders: 16, pause_ms: (0, 1), padding_bytes: 512 };
 /// One kill in so many comes in a storm.
 const STORM_EVERY: u64 = 5;
+/// Kills between two jumps of the clock.
+const JUMP_EVERY: u32 = 5;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How to run it.
@@ -149,14 +151,11 @@ impl Killer<'_> {
         Ok((bugle, storms))
     }
 
-    /// From half of the kills on receipts are old enough to go, from four fifths on resolved incidents too: those of
-    /// before at once, and all that come later with the next jump.
+    /// From half of the kills on the clock is put ahead by a month every now and then, from four fifths on by a year: so
+    /// what the kills before left behind is old enough to go, first receipts and then resolved incidents too.
     fn age(&mut self, kill: u32, kills: u32) -> Result<()> {
-        let days = match () {
-            () if kill < kills / 2 => 0,
-            () if kill < kills * 4 / 5 => 31 + i64::from(kill),
-            () => 400 + i64::from(kill),
-        };
+        let since = |first: u32| i64::from(kill.checked_sub(first).map_or(0, |later| 1 + later / JUMP_EVERY));
+        let days = 31 * since(kills / 2) + 366 * since(kills * 4 / 5);
         self.tally.while_old_goes += u32::from(days > 0);
         self.knobs.turn(Knob::ClockShiftMs, days * DAY_MS)
     }
