@@ -29,6 +29,7 @@ use serde_json::Map;
 
 use crate::{
     Engine,
+    pipeline::Batch,
     stream::{News, ReceiptNews},
 };
 use finding::{Late, Refusals};
@@ -122,9 +123,6 @@ impl Engine {
         let at = now.max(memory.reported_at);
         let news = news(told, &found, at);
         if !news.is_empty() {
-            for signal in &news {
-                tracing::warn!(subject = signal.fingerprint, status = ?signal.status, "{}", signal.title);
-            }
             self.report(news, now).await?;
             memory.reported_at = at;
         }
@@ -217,7 +215,7 @@ impl Engine {
             alert_key,
         };
         self.store().append(receipt.clone()).await?;
-        self.process(&[receipt]).await?;
+        self.process(Batch::Own(&receipt)).await?;
         self.feed().tell(|| {
             News::Receipt(ReceiptNews {
                 id,

@@ -1,6 +1,7 @@
 //! `bugle incident`: look at incidents and act on them.
 
 use bugle_model::{IncidentStatus, Severity, incident::DeclaredSeverity};
+use bugle_platforms::table;
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ enum IncidentVerb {
         #[arg(long)]
         owner: Option<String>,
         /// Only those of this platform
-        #[arg(long, value_parser = crate::cli::platforms(), hide_possible_values = true)]
+        #[arg(long, value_parser = platforms(), hide_possible_values = true)]
         platform: Option<String>,
         /// Only those with these words in title, host, service or labels
         #[arg(long, short, value_name = "WORDS")]
@@ -146,6 +147,11 @@ enum IncidentVerb {
         #[arg(value_parser = id)]
         id: String,
     },
+}
+
+/// All whose incidents there are, Bugle's own among them.
+fn platforms() -> PossibleValuesParser {
+    PossibleValuesParser::new(table::SOURCES.iter().chain(table::BUILT_IN).map(|source| source.slug()))
 }
 
 fn statuses() -> PossibleValuesParser {
