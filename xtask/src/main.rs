@@ -5,8 +5,9 @@
 //! - [`docs`]: the pages that are generated from the code.
 //! - [`stand`]: what the live tests share: a server under test, a receiver, an HTTP client.
 //! - [`witness`]: what the tests of keeping share: who notes what was promised and what arrived, and a judge.
-//! - [`e2e`], [`crash`], [`faults`], [`mod@bench`]: the live tests and the measurements. They drive the release binary
-//!   from outside, over sockets, as a stranger would; nothing here reaches into its database.
+//! - [`e2e`], [`crash`], [`faults`], [`browser`], [`mod@bench`]: the live tests and the measurements. They drive the
+//!   release binary from outside, over sockets, as a stranger would; nothing here reaches into its database while it
+//!   runs.
 #![expect(
     clippy::print_stdout,
     reason = "these are commands for a terminal; what they print is their result"
@@ -17,6 +18,7 @@
 )]
 
 mod bench;
+mod browser;
 mod check;
 mod count;
 mod crash;
@@ -62,6 +64,13 @@ enum Command {
         #[command(flatten)]
         options: crash::Options,
     },
+    /// Drives the pages of the release binary through Chromium, and keeps screenshots of them.
+    Browser {
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        options: browser::Options,
+    },
     /// Breaks the disk, the clock, the receivers and the senders of the release binary, and looks for what is missing.
     Faults {
         #[command(flatten)]
@@ -69,7 +78,7 @@ enum Command {
         #[command(flatten)]
         options: faults::Options,
     },
-    /// Measures the release binary beside two ceilings.
+    /// Measures the release binary beside what could be reached at best in the same run.
     Bench(bench::Options),
     /// One of the bench's ceilings, as a process of its own.
     #[command(hide = true)]
@@ -97,6 +106,9 @@ fn main() -> ExitCode {
         Command::Docs => docs::write(),
         Command::E2e(binary) => binary.provide().and_then(|bugle| e2e::run(&bugle)),
         Command::Crash { binary, options } => binary.provide().and_then(|bugle| crash::run(&bugle, &options)),
+        Command::Browser { binary, options } => {
+            binary.provide().and_then(|bugle| browser::run(&bugle, &options))
+        }
         Command::Faults { binary, options } => {
             binary.provide().and_then(|bugle| faults::run(&bugle, &options))
         }
