@@ -88,7 +88,14 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
 
     let load = load::start(&target, STEADY, "node", seed ^ 8);
     let started = Instant::now();
-    let mut killer = Killer { site: &site, knobs: &knobs, target: &target, seed, tally: Tally::default() };
+    let mut killer = Killer {
+        site: &site,
+        knobs: &knobs,
+        receivers: &receivers,
+        target: &target,
+        seed,
+        tally: Tally::default(),
+    };
     let (bugle, storms) = killer.work(bugle, options.kills)?;
     let mut sent = load.finish()?;
     for storm in storms {
@@ -116,6 +123,7 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
 struct Killer<'a> {
     site: &'a Site,
     knobs: &'a Knobs,
+    receivers: &'a [Receiver],
     target: &'a Target,
     seed: u64,
     tally: Tally,
@@ -132,9 +140,8 @@ impl Killer<'_> {
                 load::start(self.target, STORM, &format!("storm-{kill}"), self.seed ^ u64::from(kill))
             });
             thread::sleep(random.millis(20, 900));
-            bugle.kill()?;
+            bugle = self.replace(bugle)?;
             self.tally.in_storm += u32::from(storm.is_some());
-            bugle = self.site.launch()?;
             if let Some(storm) = storm {
                 storm.stop();
                 storms.push(storm);
@@ -142,13 +149,19 @@ impl Killer<'_> {
             // Now and then the next kill may come before it is ready, in the midst of its recovery.
             if random.below(4) == 0 {
                 thread::sleep(random.millis(1, 60));
-                bugle.kill()?;
+                bugle = self.replace(bugle)?;
                 self.tally.in_start += 1;
-                bugle = self.site.launch()?;
             }
             bugle.wait_ready()?;
         }
         Ok((bugle, storms))
+    }
+
+    /// Kills a server and starts the next.
+    fn replace(&self, bugle: Bugle) -> Result<Bugle> {
+        bugle.kill()?;
+        self.receivers.iter().try_for_each(Receiver::settle)?;
+        self.site.launch()
     }
 
     /// From half of the kills on the clock is put ahead by a month every now and then, from four fifths on by a year: so

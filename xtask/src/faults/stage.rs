@@ -140,7 +140,8 @@ impl Stage {
     pub(super) fn kill(&mut self) -> Result<()> {
         self.note_memory()?;
         self.kills += 1;
-        self.bugle.take().context("there is no server to kill")?.kill()
+        self.bugle.take().context("there is no server to kill")?.kill()?;
+        self.receivers.iter().try_for_each(Receiver::settle)
     }
 
     /// Starts a server where one was killed. It may end by itself when a fault does not let it start: the answer is

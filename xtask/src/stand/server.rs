@@ -3,10 +3,10 @@
 
 use std::{
     io::{self, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -14,7 +14,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::http::{Headers, read_body, read_head};
+use super::{
+    http::{Headers, read_body, read_head},
+    wait_for,
+};
+
+/// Longest wait for the requests of a client that is gone.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One request, read whole.
 pub(crate) struct Request {
@@ -42,6 +48,7 @@ pub(crate) enum Reply {
 pub(crate) struct Server {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
+    open: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -50,18 +57,35 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         let address = listener.local_addr()?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let (flag, respond) = (Arc::clone(&stopped), Arc::new(respond));
+        let open = Arc::new(AtomicUsize::new(0));
+        let (flag, count, respond) = (Arc::clone(&stopped), Arc::clone(&open), Arc::new(respond));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if flag.load(Ordering::Relaxed) {
                     return;
                 }
-                let respond = Arc::clone(&respond);
-                // A connection that breaks is the client's loss; the client is what is tested.
-                thread::spawn(move || drop(serve(stream, &*respond)));
+                let (respond, count) = (Arc::clone(&respond), Arc::clone(&count));
+                count.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    // A connection that breaks is the client's loss; the client is what is tested.
+                    drop(serve(stream, &*respond));
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Ok(Self { address, stopped })
+        Ok(Self { address, stopped, open })
+    }
+
+    /// Waits until all that a client sent before it died has been seen to: its last words must not be taken for those of
+    /// the one that comes after it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        // Connections are accepted in their order, so once this one is over all before it are counted.
+        let mut last = TcpStream::connect(self.address)?;
+        last.shutdown(Shutdown::Write)?;
+        io::copy(&mut last, &mut io::sink())?;
+        wait_for("the last requests of a dead client to be seen to", SETTLED_WITHIN, || {
+            Ok((self.open.load(Ordering::SeqCst) == 0).then_some(()))
+        })
     }
 
     /// Where it listens.

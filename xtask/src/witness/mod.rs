@@ -73,6 +73,11 @@ impl Receiver {
         }))
     }
 
+    /// Waits until it has seen to all that a server sent before it was killed.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.server.settle()
+    }
+
     /// How many requests it took.
     pub(crate) fn taken(&self) -> usize {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).len()
