@@ -8,11 +8,14 @@ mod facts;
 mod group;
 mod known;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bugle_model::{
     Actor, Alert, EventKind, IdGenerator, Incident, IncidentId, IncidentStatus, Integration, IntegrationId,
-    Receipt, ReceiptState, Severity, Signal, SignalStatus, Timestamp, Verification,
+    Receipt, ReceiptId, ReceiptState, Severity, Signal, SignalStatus, Timestamp, Verification,
     alert::{Meaning, fold},
     incident::AlertCounts,
     lifecycle::{Action, Change, field},
@@ -27,13 +30,35 @@ use facts::taken_up;
 pub use group::{alert_key, grouping_key};
 use known::Known;
 
+/// What correlation needs to know of a receipt.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// Which receipt.
+    pub receipt_id: ReceiptId,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Whether its sender is proven.
+    pub is_verified: bool,
+}
+
+impl Origin {
+    /// Of a receipt.
+    pub fn of(receipt: &Receipt) -> Self {
+        Self {
+            receipt_id: receipt.id,
+            received_at: receipt.received_at,
+            is_verified: matches!(receipt.verification, Verification::Verified { .. }),
+        }
+    }
+}
+
 /// A receipt that was read.
 #[derive(Debug)]
-pub struct Reading<'a> {
+pub struct Reading {
     /// The receipt.
-    pub receipt: &'a Receipt,
+    pub origin: Origin,
     /// The integration it came by.
-    pub integration: &'a Integration,
+    pub integration: Arc<Integration>,
     /// What it says.
     pub decoded: Decoded,
 }
@@ -74,12 +99,7 @@ impl Situation {
 }
 
 /// Folds a batch of readings into the situation. The step lacks its deliveries: routing adds them.
-pub fn correlate(
-    readings: Vec<Reading<'_>>,
-    mut situation: Situation,
-    ids: &IdGenerator,
-    at: Timestamp,
-) -> Step {
+pub fn correlate(readings: Vec<Reading>, mut situation: Situation, ids: &IdGenerator, at: Timestamp) -> Step {
     let mut receipts = Vec::with_capacity(readings.len());
     for reading in readings {
         receipts.push(read(reading, &mut situation, ids));
@@ -98,9 +118,9 @@ pub fn correlate(
     step
 }
 
-fn read(reading: Reading<'_>, situation: &mut Situation, ids: &IdGenerator) -> ReceiptOutcome {
-    let Reading { receipt, integration, decoded } = reading;
-    let context = Context { receipt, integration, ids };
+fn read(reading: Reading, situation: &mut Situation, ids: &IdGenerator) -> ReceiptOutcome {
+    let Reading { origin, integration, decoded } = reading;
+    let context = Context { origin, integration: &integration, ids };
     let cut = decoded.signals.len() > limits::SIGNALS_PER_RECEIPT_MAX;
     let signals: Vec<_> = decoded
         .signals
@@ -112,7 +132,7 @@ fn read(reading: Reading<'_>, situation: &mut Situation, ids: &IdGenerator) -> R
     let too_many =
         cut.then(|| format!("only the first {} alerts were taken", limits::SIGNALS_PER_RECEIPT_MAX));
     ReceiptOutcome {
-        id: receipt.id,
+        id: origin.receipt_id,
         state,
         problem: decoded.ignored.or(decoded.remark).or(too_many),
         signals,
@@ -120,18 +140,18 @@ fn read(reading: Reading<'_>, situation: &mut Situation, ids: &IdGenerator) -> R
 }
 
 struct Context<'a> {
-    receipt: &'a Receipt,
+    origin: Origin,
     integration: &'a Integration,
     ids: &'a IdGenerator,
 }
 
 impl Context<'_> {
     fn now(&self) -> Timestamp {
-        self.receipt.received_at
+        self.origin.received_at
     }
 
     fn actor(&self) -> Actor {
-        Actor::Source { integration_id: self.integration.id, receipt_id: self.receipt.id }
+        Actor::Source { integration_id: self.integration.id, receipt_id: self.origin.receipt_id }
     }
 
     /// Folds one signal into its alert, and what that means into its incident.
@@ -248,7 +268,7 @@ impl Context<'_> {
             entity: signal.entity.clone(),
             links: signal.links.clone(),
             alerts: AlertCounts::default(),
-            verified: self.is_verified(),
+            verified: self.origin.is_verified,
             reopened_count: 0,
             opened_at: self.now(),
             started_at: signal.started_at.unwrap_or(self.now()),
@@ -261,15 +281,11 @@ impl Context<'_> {
         situation.incidents.entry(id).or_insert_with(|| Draft::of(incident))
     }
 
-    fn is_verified(&self) -> bool {
-        matches!(self.receipt.verification, Verification::Verified { .. })
-    }
-
     fn join(&self, draft: &mut Draft, alert: &mut Alert, incident_before: Option<IncidentId>) {
         let (firing, severity) = (draft.incident.alerts.firing(), draft.incident.severity);
         alert.incident_id = Some(draft.incident.id);
         draft.count_in(alert.severity, incident_before != alert.incident_id);
-        draft.incident.verified &= self.is_verified();
+        draft.incident.verified &= self.origin.is_verified;
         draft.incident.labels.retain(|name, value| alert.signal.labels.get(name) == Some(value));
         let changes = [
             field("alerts.firing", &firing, &draft.incident.alerts.firing()),

@@ -22,6 +22,7 @@ use crate::{
     dispatch::{Control, Dispatcher, DispatcherParts, Observer},
     health::{Health, HealthReport},
     metrics::Metrics,
+    pipeline::{Arrivals, Handover},
     retention::Retention,
     send::{Sender, SenderOptions},
     stream::{CircuitNews, DeliveryNews, Feed, News},
@@ -65,6 +66,8 @@ pub struct Engine {
     health: Health,
     accounts: Accounts,
     feed: Arc<Feed>,
+    handover: Handover,
+    arrivals: Arrivals,
     pipeline_wake: Notify,
     /// Held while the configuration changes, so that what is stored and what is in memory stay the same.
     changing: Mutex<()>,
@@ -109,6 +112,8 @@ impl Engine {
                 health: Health::default(),
                 accounts: Accounts::default(),
                 feed,
+                handover: Handover::default(),
+                arrivals: Arrivals::default(),
                 pipeline_wake: Notify::new(),
                 changing: Mutex::new(()),
                 stopping: CancellationToken::new(),
@@ -248,6 +253,14 @@ impl Engine {
 
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    pub(crate) fn handover(&self) -> &Handover {
+        &self.handover
+    }
+
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     pub(crate) fn pipeline_wake(&self) -> &Notify {

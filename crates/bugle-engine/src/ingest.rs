@@ -18,8 +18,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Engine,
+    correlate::Origin,
     health::Heard,
-    pipeline::decode,
+    pipeline::{Ready, decode},
     stream::{News, ReceiptNews},
 };
 
@@ -211,8 +212,10 @@ impl Engine {
         let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, &schemes);
         let receipt =
             self.receipt(integration.id, call, head, verification, Some(&decoded), delivery_id.as_deref());
-        // The pipeline decodes it again: while this one waits for the store, its signals would only take memory.
-        self.keep(admission, receipt, decoded.map(drop)).await
+        // What does not fit there the pipeline decodes again: while a call waits for the store, its signals would only take
+        // memory.
+        let decoded = decoded.map(|decoded| self.hand_over(&receipt, decoded));
+        self.keep(admission, receipt, decoded).await
     }
 
     fn receipt(
@@ -260,7 +263,11 @@ impl Engine {
         let (id, integration_id, alert_id) = (receipt.id, receipt.integration_id, receipt.alert_key.clone());
         let (at, state) = (receipt.received_at, receipt.state);
         let by_senders_id = receipt.dedup_key.as_ref().is_some_and(|key| key.explicit);
-        let appended = self.store().append(receipt).await.map_err(|error| {
+        let waits = self.arrivals().wait();
+        let appended = self.store().append(receipt).await;
+        drop(waits);
+        let appended = appended.map_err(|error| {
+            self.handover().take(id);
             self.health().heard(admission.platform(), Heard::StoreFailed, at);
             self.metrics().inbox.not_stored.inc();
             Refusal::StoreUnavailable(error)
@@ -278,11 +285,24 @@ impl Engine {
             }
             Ok(()) => {
                 self.health().heard(admission.platform(), Heard::Accepted, at);
+                if is_duplicate {
+                    self.handover().take(id);
+                }
                 self.wake_pipeline();
                 if appended.duplicate_of.is_some() { Processing::Duplicate } else { Processing::Queued }
             }
         };
         Ok(Accepted { integration_id, alert_id, receipt_id: id, status })
+    }
+
+    /// Before the receipt is stored, as the pipeline may see it before the caller does.
+    fn hand_over(&self, receipt: &Receipt, decoded: Decoded) {
+        self.handover().put(Ready {
+            origin: Origin::of(receipt),
+            integration_id: receipt.integration_id,
+            decoded,
+            bytes: receipt.body.len(),
+        });
     }
 
     fn tell_receipt(&self, admission: &Admission, id: ReceiptId, state: ReceiptState) {

@@ -1,5 +1,8 @@
 //! Decode, correlate, route, commit: receipts become incidents and deliveries in one transaction for each batch.
 
+mod handover;
+mod pace;
+
 use std::{
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bugle_model::{Integration, IntegrationId, Receipt, ReceiptState, Signal};
+use bugle_model::{Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Signal};
 use bugle_platforms::{DecodeError, Decoded, Inbound, Source, table};
 use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
 use futures_util::FutureExt;
@@ -15,8 +18,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     Engine,
-    correlate::{Reading, Situation, alert_key, correlate, grouping_key},
+    correlate::{Origin, Reading, Situation, alert_key, correlate, grouping_key},
 };
+
+pub(crate) use handover::{Handover, Ready};
+pub(crate) use pace::Arrivals;
+use pace::Pace;
 
 /// Receipts in one transaction. More would make each wait longer; fewer would pay more for durability.
 const BATCH_MAX: u32 = 256;
@@ -33,7 +40,9 @@ impl Engine {
     /// Runs until shutdown. There is one: receipts are seen in the order they came.
     pub(crate) async fn run_pipeline(self: Arc<Self>) {
         let mut pause_ms = PAUSE_MS_MIN;
+        let mut pace = Pace::default();
         while !self.stopping().is_cancelled() {
+            pace.begin();
             match self.process_guarded().await {
                 Ok(0) => {
                     tokio::select! {
@@ -42,7 +51,16 @@ impl Engine {
                         () = self.stopping().cancelled() => {}
                     }
                 }
-                Ok(_) => pause_ms = PAUSE_MS_MIN,
+                Ok(_) => {
+                    pause_ms = PAUSE_MS_MIN;
+                    let rest = pace.rest(self.arrivals());
+                    if !rest.is_zero() {
+                        tokio::select! {
+                            () = tokio::time::sleep(rest) => {}
+                            () = self.stopping().cancelled() => {}
+                        }
+                    }
+                }
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
@@ -69,24 +87,27 @@ impl Engine {
 
     /// Processes what waits, up to one batch, and says how many receipts that was.
     pub(crate) async fn process_batch(&self) -> Result<usize, StoreError> {
-        let receipts = self.store().pending(BATCH_MAX).await?;
-        if receipts.is_empty() {
+        let ids = self.store().pending_ids(BATCH_MAX).await?;
+        if ids.is_empty() {
             return Ok(0);
         }
-        self.process(&receipts).await?;
-        Ok(receipts.len())
+        self.process(Batch::Waiting(&ids)).await
     }
 
-    /// Decides what receipts mean, and commits it.
-    pub(crate) async fn process(&self, receipts: &[Receipt]) -> Result<(), StoreError> {
-        let count = receipts.len();
+    /// Decides what receipts mean, and commits it; says how many it was, as large ones come in parts.
+    pub(crate) async fn process(&self, batch: Batch<'_>) -> Result<usize, StoreError> {
         for _ in 0..TRIES_MAX {
-            let (step, platforms) = self.decide(receipts).await?;
+            let batch = match batch {
+                Batch::Waiting(ids) => self.read(ids).await?,
+                Batch::Own(receipt) => vec![self.read_one(receipt)],
+            };
+            let count = batch.len();
+            let (step, platforms) = self.decide(batch).await?;
             match self.commit(step).await {
                 Ok(()) => {
                     self.metrics().receipts_processed.inc_by(u64::try_from(count).unwrap_or_default());
                     tracing::debug!(receipts = count, ?platforms, "batch committed");
-                    return Ok(());
+                    return Ok(count);
                 }
                 // Somebody acted on one of the incidents meanwhile: decide again on what is there now.
                 Err(CommitError::Conflict) => {}
@@ -112,20 +133,61 @@ impl Engine {
         Ok(())
     }
 
-    async fn decide(&self, receipts: &[Receipt]) -> Result<(Step, BTreeSet<String>), StoreError> {
-        let mut readings = Vec::with_capacity(receipts.len());
+    /// What these receipts say, in their order: as ingest handed it over, else from the store. A batch ends early when
+    /// the bodies that must be read for it are large.
+    async fn read(&self, ids: &[ReceiptId]) -> Result<Vec<Waiting>, StoreError> {
+        let taken = self.handover().take_all(ids);
+        let missing: Vec<_> = taken.iter().filter_map(|one| one.as_ref().err().copied()).collect();
+        let mut stored = Vec::new();
+        if !missing.is_empty() {
+            stored = self.store().pending_of(missing).await?;
+        }
+        let mut stored = stored.into_iter().peekable();
+        let mut batch = Vec::with_capacity(ids.len());
+        for one in taken {
+            match one {
+                Ok(ready) => {
+                    batch.push(self.waiting(ready.integration_id, ready.origin, |_| Ok(ready.decoded)))
+                }
+                Err(id) => {
+                    let Some(receipt) = stored.next_if(|receipt| receipt.id == id) else { break };
+                    batch.push(self.read_one(&receipt));
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    fn read_one(&self, receipt: &Receipt) -> Waiting {
+        self.waiting(receipt.integration_id, Origin::of(receipt), |integration| read(receipt, integration))
+    }
+
+    fn waiting(
+        &self,
+        integration_id: IntegrationId,
+        origin: Origin,
+        read: impl FnOnce(&Integration) -> Result<Decoded, DecodeError>,
+    ) -> Waiting {
+        let Some(integration) = self.directory().integration(integration_id) else {
+            let deleted = "its integration was deleted";
+            return Err(set_aside(origin.receipt_id, ReceiptState::Ignored, deleted));
+        };
+        match read(&integration) {
+            Ok(decoded) => Ok(Reading { origin, integration, decoded }),
+            Err(error) => {
+                let state = ReceiptState::Undecodable;
+                Err(set_aside(origin.receipt_id, state, &error.to_string()))
+            }
+        }
+    }
+
+    async fn decide(&self, batch: Vec<Waiting>) -> Result<(Step, BTreeSet<String>), StoreError> {
+        let mut readings = Vec::with_capacity(batch.len());
         let mut aside = Vec::new();
-        let integrations: Vec<_> =
-            receipts.iter().map(|receipt| self.directory().integration(receipt.integration_id)).collect();
-        for (receipt, integration) in receipts.iter().zip(&integrations) {
-            match integration.as_deref() {
-                None => aside.push(set_aside(receipt, ReceiptState::Ignored, "its integration was deleted")),
-                Some(integration) => match read(receipt, integration) {
-                    Ok(decoded) => readings.push(Reading { receipt, integration, decoded }),
-                    Err(error) => {
-                        aside.push(set_aside(receipt, ReceiptState::Undecodable, &error.to_string()));
-                    }
-                },
+        for waiting in batch {
+            match waiting {
+                Ok(reading) => readings.push(reading),
+                Err(outcome) => aside.push(outcome),
             }
         }
         let platforms = readings.iter().map(|reading| reading.integration.platform.clone()).collect();
@@ -136,11 +198,11 @@ impl Engine {
         Ok((step, platforms))
     }
 
-    async fn situation(&self, readings: &[Reading<'_>]) -> Result<Situation, StoreError> {
+    async fn situation(&self, readings: &[Reading]) -> Result<Situation, StoreError> {
         let (mut keys, mut groups) = (BTreeSet::new(), BTreeSet::new());
         for reading in readings {
             for signal in &reading.decoded.signals {
-                let (key, group) = names(reading.integration, signal);
+                let (key, group) = names(&reading.integration, signal);
                 keys.insert(key);
                 groups.insert(group);
             }
@@ -170,6 +232,18 @@ impl Engine {
     }
 }
 
+/// What one transaction is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Batch<'a> {
+    /// The first of the inbox.
+    Waiting(&'a [ReceiptId]),
+    /// What Bugle says of itself, which waits behind nobody.
+    Own(&'a Receipt),
+}
+
+/// A receipt of a batch that was understood, or what becomes of it when there is nothing to correlate.
+type Waiting = Result<Reading, ReceiptOutcome>;
+
 /// What a signal's alert and group are called in the store.
 fn names(integration: &Integration, signal: &Signal) -> ((IntegrationId, String), String) {
     let fingerprint = alert_key(&signal.fingerprint);
@@ -181,8 +255,8 @@ fn names(integration: &Integration, signal: &Signal) -> ((IntegrationId, String)
     ((integration.id, fingerprint), grouping_key(integration, &named))
 }
 
-fn set_aside(receipt: &Receipt, state: ReceiptState, problem: &str) -> ReceiptOutcome {
-    ReceiptOutcome { id: receipt.id, state, problem: Some(problem.to_owned()), signals: Vec::new() }
+fn set_aside(id: ReceiptId, state: ReceiptState, problem: &str) -> ReceiptOutcome {
+    ReceiptOutcome { id, state, problem: Some(problem.to_owned()), signals: Vec::new() }
 }
 
 fn read(receipt: &Receipt, integration: &Integration) -> Result<Decoded, DecodeError> {

@@ -29,6 +29,7 @@ use serde_json::Map;
 
 use crate::{
     Engine,
+    pipeline::Batch,
     stream::{News, ReceiptNews},
 };
 use finding::{Late, Refusals};
@@ -214,7 +215,7 @@ impl Engine {
             alert_key,
         };
         self.store().append(receipt.clone()).await?;
-        self.process(&[receipt]).await?;
+        self.process(Batch::Own(&receipt)).await?;
         self.feed().tell(|| {
             News::Receipt(ReceiptNews {
                 id,

@@ -24,7 +24,8 @@ impl<'a> Fields<'a> {
 
     /// What stands under `name`, which may also be a path.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
-        self.document.get(name).or_else(|| self.document.at(name)).filter(|value| !value.is_null())
+        let by_path = || name.contains(['.', '[', '/']).then(|| self.document.at(name)).flatten();
+        self.document.get(name).or_else(by_path).filter(|value| !value.is_null())
     }
 
     /// The first of `names` that holds a text.

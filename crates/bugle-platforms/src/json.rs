@@ -14,6 +14,9 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::value::RawValue;
 
+/// Room for the text of a usual alert, so that writing it does not grow it step by step.
+const RAW_BYTES_USUAL: usize = 1_024;
+
 pub use read::{parse, parse_as_python, stream};
 pub use time::rfc3339_or_epoch;
 
@@ -197,7 +200,9 @@ impl Value {
 
     /// The same as compact JSON text with exact numbers, for [`bugle_model::Signal::raw`].
     pub fn to_raw(&self) -> Option<Box<RawValue>> {
-        RawValue::from_string(self.to_string()).ok()
+        let mut text = String::with_capacity(RAW_BYTES_USUAL);
+        self.write(&mut text).ok()?;
+        RawValue::from_string(text).ok()
     }
 }
 
@@ -213,32 +218,45 @@ impl std::ops::Index<&str> for Value {
 /// Compact JSON, numbers as they were written.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Value {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         match self {
-            Self::Null => f.write_str("null"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Number(text) => f.write_str(text),
-            Self::String(text) => write_string(f, text),
-            Self::IllFormed(text) => write_string(f, &text.lossy),
+            Self::Null => out.write_str("null"),
+            Self::Bool(value) => out.write_str(if *value { "true" } else { "false" }),
+            Self::Number(text) => out.write_str(text),
+            Self::String(text) => write_string(out, text),
+            Self::IllFormed(text) => write_string(out, &text.lossy),
             Self::Array(items) => {
-                f.write_str("[")?;
+                out.write_str("[")?;
                 for (position, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if position == 0 { "" } else { "," })?;
+                    out.write_str(if position == 0 { "" } else { "," })?;
+                    item.write(out)?;
                 }
-                f.write_str("]")
+                out.write_str("]")
             }
             Self::Object(_) | Self::IllNamed(_) => {
-                f.write_str("{")?;
+                out.write_str("{")?;
                 for (position, (name, value)) in self.pairs().iter().enumerate() {
-                    f.write_str(if position == 0 { "" } else { "," })?;
-                    write_string(f, name)?;
-                    write!(f, ":{value}")?;
+                    out.write_str(if position == 0 { "" } else { "," })?;
+                    write_string(out, name)?;
+                    out.write_str(":")?;
+                    value.write(out)?;
                 }
-                f.write_str("}")
+                out.write_str("}")
             }
         }
     }
 }
 
-fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
+fn write_string(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        return out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?);
+    }
+    out.write_str("\"")?;
+    out.write_str(text)?;
+    out.write_str("\"")
 }

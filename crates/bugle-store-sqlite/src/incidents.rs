@@ -6,10 +6,10 @@ use bugle_model::{
     Alert, Cursor, Event, Incident, IncidentId, IncidentStatus, IntegrationId, Page, Severity, id::Id,
 };
 use bugle_store::{Committed, IncidentFilter, PageRequest, StoreError};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
 use crate::{
-    codec::{Code, decode, encode, state},
+    codec::{Code, decode, pack, state},
     page::{EXAMINED_MAX, Pager, above, below, rows},
     readers::Readers,
     sql::incidents as sql,
@@ -22,13 +22,13 @@ pub(crate) struct WrittenIncident {
     incident: Incident,
     words: String,
     words_hash: i64,
-    document: String,
+    document: Value,
 }
 
 impl WrittenIncident {
     pub(crate) fn new(incident: Incident) -> rusqlite::Result<Self> {
         let words = words::words(&incident);
-        Ok(Self { words_hash: words::hash(&words), words, document: encode(&incident)?, incident })
+        Ok(Self { words_hash: words::hash(&words), words, document: pack(&incident)?, incident })
     }
 }
 
@@ -116,7 +116,7 @@ fn read_facts(row: &Row<'_>) -> rusqlite::Result<(u32, Facts)> {
 }
 
 /// Stores an alert as it is now.
-pub(crate) fn store_alert(connection: &Connection, alert: &Alert, document: &str) -> rusqlite::Result<()> {
+pub(crate) fn store_alert(connection: &Connection, alert: &Alert, document: &Value) -> rusqlite::Result<()> {
     let id = alert.id.as_i64();
     let incident = alert.incident_id.map(Id::as_i64);
     let stored: Option<Option<i64>> =

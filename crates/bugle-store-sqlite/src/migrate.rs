@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_event_position.sql"),
     include_str!("../migrations/0003_retention.sql"),
     include_str!("../migrations/0004_users.sql"),
+    include_str!("../migrations/0005_fewer_indexes.sql"),
     include_str!("../migrations/0006_claims_by_kind.sql"),
 ];
 

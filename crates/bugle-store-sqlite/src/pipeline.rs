@@ -2,10 +2,10 @@
 
 use bugle_model::{Alert, Event};
 use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
-use rusqlite::{Connection, ErrorCode, ffi, params};
+use rusqlite::{Connection, ErrorCode, ffi, params, types::Value};
 
 use crate::{
-    codec::encode,
+    codec::{encode, pack},
     deliveries,
     incidents::{self, WrittenIncident},
     receipts,
@@ -17,9 +17,9 @@ use crate::{
 struct WrittenStep {
     at_ms: i64,
     receipts: Vec<(ReceiptOutcome, String)>,
-    alerts: Vec<(Alert, String)>,
+    alerts: Vec<(Alert, Value)>,
     incidents: Vec<WrittenIncident>,
-    events: Vec<(EventKey, String)>,
+    events: Vec<(EventKey, Value)>,
     deliveries: Vec<NewDelivery>,
 }
 
@@ -56,13 +56,13 @@ impl WrittenStep {
             alerts: step
                 .alerts
                 .into_iter()
-                .map(|alert| Ok((encode(&alert)?, alert)).map(|(text, alert)| (alert, text)))
+                .map(|alert| Ok((pack(&alert)?, alert)).map(|(document, alert)| (alert, document)))
                 .collect::<rusqlite::Result<_>>()?,
             incidents: step.incidents.into_iter().map(WrittenIncident::new).collect::<Result<_, _>>()?,
             events: step
                 .events
                 .iter()
-                .map(|event| Ok((event_key(event), encode(event)?)))
+                .map(|event| Ok((event_key(event), pack(event)?)))
                 .collect::<rusqlite::Result<_>>()?,
             deliveries: step.deliveries,
         })

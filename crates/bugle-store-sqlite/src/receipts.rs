@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
-    page::{Pager, below, rows},
+    page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
     recent::Recent,
     sql::receipts as sql,
@@ -149,11 +149,17 @@ pub(crate) fn record(
     signals: &str,
 ) -> rusqlite::Result<()> {
     let id = outcome.id.as_i64();
-    let integration: Option<i64> =
-        connection.prepare_cached(sql::INTEGRATION_OF)?.query_row([id], |row| row.get(0)).optional()?;
+    let integration_by = |statement: &str| -> rusqlite::Result<Option<i64>> {
+        connection.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()
+    };
+    let integration = match integration_by(sql::DELETE_INBOX)? {
+        None => integration_by(sql::INTEGRATION_OF)?,
+        waited => waited,
+    };
     let Some(integration) = integration else { return Ok(()) };
-    let leave = if outcome.state == ReceiptState::Pending { sql::DELETE_OUTCOME } else { sql::DELETE_INBOX };
-    connection.prepare_cached(leave)?.execute([id])?;
+    if outcome.state == ReceiptState::Pending {
+        connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
+    }
     place(connection, integration, outcome, (!outcome.signals.is_empty()).then_some(signals))?;
     push_out(connection, integration, outcome.state)
 }
@@ -180,16 +186,26 @@ pub(crate) async fn requeue(
     Ok(writer.write(DOING, Shield::Savepoint, work).await?)
 }
 
-/// Pending receipts, oldest first.
-pub(crate) async fn pending(readers: &Readers, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+/// Which receipts are pending, oldest first.
+pub(crate) async fn pending_ids(readers: &Readers, limit: u32) -> Result<Vec<ReceiptId>, StoreError> {
+    readers
+        .read("look into the inbox", move |connection| {
+            let mut statement = connection.prepare_cached(sql::PENDING_IDS)?;
+            statement.query_map([limit], |row| row.get(0).map(Id::from_i64))?.collect()
+        })
+        .await
+}
+
+/// Those of these receipts that are pending.
+pub(crate) async fn pending_of(readers: &Readers, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>, StoreError> {
     readers
         .read("read the inbox", move |connection| {
             let mut statement = connection.prepare_cached(sql::PENDING)?;
-            let mut rows = statement.query([limit])?;
             let (mut receipts, mut bytes) = (Vec::new(), 0_usize);
-            while let Some(row) = rows.next()? {
-                let mut receipt = read(row)?;
-                receipt.body = row.get(12)?;
+            for id in ids {
+                let receipt = statement
+                    .query_row([id.as_i64()], |row| Ok(Receipt { body: row.get(12)?, ..read(row)? }));
+                let Some(receipt) = receipt.optional()? else { continue };
                 bytes += receipt.body.len();
                 receipts.push(receipt);
                 if bytes >= PENDING_BYTES_MAX {
@@ -253,6 +269,23 @@ pub(crate) async fn page(
                 }
                 Ok(pager.finish())
             };
+            // Nearly all receipts are processed, so these need no index of their own: the others are passed over.
+            let collect_processed = |statement: &mut Statement<'_>, params: &[&dyn rusqlite::ToSql]| {
+                let mut pager = Pager::new(page);
+                let mut rows = statement.query(params)?;
+                let (mut examined, mut last) = (0, 0);
+                while let Some(row) = rows.next()? {
+                    examined += 1;
+                    last = row.get(0)?;
+                    if state::<ReceiptState>(row, 10)? == ReceiptState::Processed {
+                        pager.push(last, read(row)?);
+                        if pager.is_full() {
+                            break;
+                        }
+                    }
+                }
+                Ok(if examined == EXAMINED_MAX { pager.finish_early(last) } else { pager.finish() })
+            };
             let prepare = |statement| connection.prepare_cached(statement);
             match (integration, filter.state) {
                 (None, None) => collect(&mut *prepare(sql::PAGE)?, params![below, limit]),
@@ -265,6 +298,13 @@ pub(crate) async fn page(
                 (Some(of), Some(ReceiptState::Pending)) => {
                     collect(&mut *prepare(sql::PAGE_PENDING_OF_INTEGRATION)?, params![below, limit, of])
                 }
+                (None, Some(ReceiptState::Processed)) => {
+                    collect_processed(&mut *prepare(sql::PAGE)?, params![below, EXAMINED_MAX])
+                }
+                (Some(of), Some(ReceiptState::Processed)) => collect_processed(
+                    &mut *prepare(sql::PAGE_OF_INTEGRATION)?,
+                    params![below, EXAMINED_MAX, of],
+                ),
                 (None, Some(state)) => {
                     collect(&mut *prepare(sql::PAGE_IN_STATE)?, params![below, limit, state.code()])
                 }

@@ -30,8 +30,12 @@ impl Store for SqliteStore {
         receipts::append(&self.writer, &self.recent, receipt).await
     }
 
-    async fn pending(&self, limit: u32) -> Result<Vec<Receipt>> {
-        receipts::pending(&self.readers, limit).await
+    async fn pending_ids(&self, limit: u32) -> Result<Vec<ReceiptId>> {
+        receipts::pending_ids(&self.readers, limit).await
+    }
+
+    async fn pending_of(&self, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>> {
+        receipts::pending_of(&self.readers, ids).await
     }
 
     async fn inbox(&self) -> Result<Inbox> {

@@ -59,8 +59,11 @@ impl World {
             dedup_key: None,
             alert_key: None,
         };
-        let reading =
-            Reading { receipt: &receipt, integration: &self.integration, decoded: Decoded::signals(signals) };
+        let reading = Reading {
+            origin: Origin::of(&receipt),
+            integration: Arc::new(self.integration.clone()),
+            decoded: Decoded::signals(signals),
+        };
         let situation = Situation::new(self.alerts.clone(), self.incidents.clone());
         let step = correlate(vec![reading], situation, &self.ids, at);
         for alert in step.alerts {

@@ -1,8 +1,11 @@
 //! One integration and what its calls led to, in memory: what one step commits is the situation of the next.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
-use bugle_engine::correlate::{Draft, Reading, Situation, correlate};
+use bugle_engine::correlate::{Draft, Origin, Reading, Situation, correlate};
 use bugle_model::{
     Actor, Alert, Event, IdGenerator, Incident, IncidentId, Integration, Receipt, ReceiptState, Timestamp,
     Verification,
@@ -79,7 +82,11 @@ impl World {
             .decode(&inbound, &call.settings)
             .unwrap_or_else(|error| panic!("{}: {error}", self.source.slug()));
         let receipt = self.receipt();
-        let reading = Reading { receipt: &receipt, integration: &self.integration, decoded: decoded.clone() };
+        let reading = Reading {
+            origin: Origin::of(&receipt),
+            integration: Arc::new(self.integration.clone()),
+            decoded: decoded.clone(),
+        };
         let situation = Situation::new(self.alerts.clone(), self.incidents.clone());
         let step = correlate(vec![reading], situation, &self.ids, self.now);
         for alert in step.alerts {

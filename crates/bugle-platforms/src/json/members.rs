@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{IllNamed, Member};
 
 /// Objects of up to this many members are searched for duplicates without a hash table.
-const MEMBERS_SEARCHED_MAX: usize = 12;
+const MEMBERS_SEARCHED_MAX: usize = 24;
 
 /// Where in a text (in bytes) which lone surrogate was replaced.
 pub(super) type Surrogates = Vec<(usize, u16)>;

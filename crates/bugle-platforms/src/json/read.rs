@@ -271,7 +271,12 @@ impl<'a> Reader<'a> {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let plain =
                 rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
-            text.push_str(rest.get(..plain).unwrap_or_default());
+            if text.is_empty() {
+                // Nearly every string has no escapes: it is copied once, at its exact length.
+                text = rest.get(..plain).unwrap_or_default().to_owned();
+            } else {
+                text.push_str(rest.get(..plain).unwrap_or_default());
+            }
             self.at += plain;
             match self.peek() {
                 Some(b'"') => {

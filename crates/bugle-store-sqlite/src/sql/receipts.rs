@@ -19,7 +19,7 @@ statements! {
         dedup_explicit, dedup_hash, alert_key, head, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
-    DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1";
+    DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1 RETURNING integration_id";
     REPLACE_OUTCOME = "INSERT OR REPLACE INTO receipt_outcome (receipt_id, integration_id, state, problem, signals) \
         VALUES (?1, ?2, ?3, ?4, ?5)";
     DELETE_OUTCOME = "DELETE FROM receipt_outcome WHERE receipt_id = ?1";
@@ -31,12 +31,13 @@ statements! {
         ORDER BY id LIMIT 1";
     /// The newest of those that are too many: the one after as many as may be kept.
     QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = ?2 \
-        ORDER BY receipt_id DESC LIMIT 1 OFFSET ?3";
+        AND state > 1 ORDER BY receipt_id DESC LIMIT 1 OFFSET ?3";
     QUARANTINE_OLDEST = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = ?2 AND \
-        receipt_id <= ?3 ORDER BY receipt_id LIMIT ?4";
+        state > 1 AND receipt_id <= ?3 ORDER BY receipt_id LIMIT ?4";
 
+    PENDING_IDS = "SELECT receipt_id FROM inbox WHERE receipt_id > -1 ORDER BY receipt_id LIMIT ?1";
     PENDING = concat!("SELECT ", columns!(), ", 0, NULL, r.body FROM inbox i CROSS JOIN receipt r ON r.id = i.receipt_id \
-        WHERE i.receipt_id > -1 ORDER BY i.receipt_id LIMIT ?1");
+        WHERE i.receipt_id = ?1");
     /// Counts no further than the row after the first `?1`.
     INBOX = "SELECT (SELECT count(*) FROM inbox WHERE receipt_id > -1 AND receipt_id < coalesce((SELECT receipt_id \
         FROM inbox WHERE receipt_id > -1 ORDER BY receipt_id LIMIT 1 OFFSET ?1), 9223372036854775807)), \
@@ -55,7 +56,7 @@ statements! {
         LEFT JOIN receipt_outcome o ON o.receipt_id = r.id \
         WHERE i.receipt_id < ?1 AND i.integration_id = ?3 ORDER BY i.receipt_id DESC");
     PAGE_IN_STATE = page!("receipt_outcome o CROSS JOIN receipt r ON r.id = o.receipt_id \
-        WHERE o.state = ?3 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
+        WHERE o.state = ?3 AND o.state > 1 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
     PAGE_OF_INTEGRATION_IN_STATE = page!("receipt_outcome o CROSS JOIN receipt r ON r.id = o.receipt_id \
-        WHERE o.integration_id = ?3 AND o.state = ?4 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
+        WHERE o.integration_id = ?3 AND o.state = ?4 AND o.state > 1 AND o.receipt_id < ?1 ORDER BY o.receipt_id DESC");
 }

@@ -10,7 +10,7 @@ const GROUPS: &[&[(&str, &str)]] =
 
 /// Tables of a handful of rows that a person configured, or of one row.
 const SMALL: &[&str] =
-    &["integration", "destination", "d", "api_key", "user", "instance", "backlog", "b", "CONSTANT ROW"];
+    &["integration", "destination", "d", "api_key", "u", "instance", "backlog", "b", "CONSTANT ROW"];
 
 fn plan(connection: &Connection, statement: &str) -> Vec<String> {
     let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();

@@ -297,7 +297,10 @@ impl Store for MemoryStore {
     async fn append(&self, _: Receipt) -> Result<Appended> {
         unused()
     }
-    async fn pending(&self, _: u32) -> Result<Vec<Receipt>> {
+    async fn pending_ids(&self, _: u32) -> Result<Vec<ReceiptId>> {
+        unused()
+    }
+    async fn pending_of(&self, _: Vec<ReceiptId>) -> Result<Vec<Receipt>> {
         unused()
     }
     async fn inbox(&self) -> Result<Inbox> {

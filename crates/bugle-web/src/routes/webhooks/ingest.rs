@@ -14,10 +14,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bugle_engine::ingest::{Accepted, Admission, Call, Refusal};
+use bugle_model::{IntegrationId, ReceiptId};
 use bugle_platforms::table;
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, request::Parts};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -62,7 +63,7 @@ async fn receive(
     let entry = LogEntry { platform, integration_id: &integration_id, correlation_id: &correlation_id.0 };
     entry.write(&outcome, &label, duration);
     match outcome {
-        Ok(accepted) => Json(accepted_body(&accepted)).into_response(),
+        Ok(accepted) => Json(Answer::of(&accepted)).into_response(),
         Err(error) => error.into_response(),
     }
 }
@@ -155,17 +156,35 @@ fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-fn accepted_body(accepted: &Accepted) -> Value {
-    json!({
-        "success": true,
-        "message": "Webhook received successfully",
-        "data": {
-            "integration_id": accepted.integration_id,
-            "alert_id": accepted.alert_id,
-            "receipt_id": accepted.receipt_id,
-            "processing_status": accepted.status.as_str(),
-        },
-    })
+/// What a sender is answered.
+#[derive(Serialize)]
+struct Answer<'a> {
+    success: bool,
+    message: &'static str,
+    data: AnswerData<'a>,
+}
+
+#[derive(Serialize)]
+struct AnswerData<'a> {
+    integration_id: IntegrationId,
+    alert_id: Option<&'a str>,
+    receipt_id: ReceiptId,
+    processing_status: &'static str,
+}
+
+impl<'a> Answer<'a> {
+    fn of(accepted: &'a Accepted) -> Self {
+        Self {
+            success: true,
+            message: "Webhook received successfully",
+            data: AnswerData {
+                integration_id: accepted.integration_id,
+                alert_id: accepted.alert_id.as_deref(),
+                receipt_id: accepted.receipt_id,
+                processing_status: accepted.status.as_str(),
+            },
+        }
+    }
 }
 
 /// The one line that each webhook leaves in the log. It never holds bodies, query strings or secrets.
