@@ -67,12 +67,11 @@ impl Hub {
     /// Where whoever opens it first is signed in as an admin: for a hub that is only there to be looked at.
     pub async fn demo_path(&self) -> anyhow::Result<String> {
         let users = self.engine.users().await?;
-        let user = match users.into_iter().find(|user| user.name == DEMO_USER) {
-            Some(user) => user,
-            None => {
-                let new = NewUser { name: DEMO_USER.into(), role: Scope::Admin, password: None };
-                self.engine.create_user(new).await?
-            }
+        let user = if let Some(user) = users.into_iter().find(|user| user.name == DEMO_USER) {
+            user
+        } else {
+            let new = NewUser { name: DEMO_USER.into(), role: Scope::Admin, password: None };
+            self.engine.create_user(new).await?
         };
         link_path(&self.engine, Purpose::SignIn(user.id))
     }

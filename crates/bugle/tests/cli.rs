@@ -89,7 +89,7 @@ fn help_is_as_it_was_agreed() {
 #[test]
 fn wrong_usage_exits_with_2_and_says_what_would_be_right() {
     for (arguments, expected) in [
-        (&["serv"][..], "a similar subcommand exists: 'serve'"),
+        (&["lsten"][..], "a similar subcommand exists: 'listen'"),
         (&["integration", "create", "prometeus"], "prometheus"),
         (&["incident", "get", "../secrets"], "an id has letters, digits"),
         (&["serve", "--listen", "here"], "127.0.0.1:8000"),
