@@ -6,17 +6,21 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod delivery;
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt};
 
 use async_trait::async_trait;
 use bugle_model::{
-    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, DeliveryState,
-    Destination, DestinationId, Event, EventId, Incident, IncidentId, IncidentStatus, Integration,
-    IntegrationId, Page, Receipt, ReceiptId, ReceiptState, Session, Severity, Timestamp, User, UserId,
-    Verification,
+    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, Destination,
+    DestinationId, Event, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt,
+    ReceiptId, ReceiptState, Session, Severity, Timestamp, User, UserId, Verification,
 };
 use serde::{Deserialize, Serialize};
+
+pub use delivery::{
+    Backlog, Claim, DeliveryFilter, Due, NewDelivery, Next, RecoverFrom, Recovered, Room, Settlement,
+};
 
 /// The database could not do it now. The cause stays as the source.
 #[derive(Debug)]
@@ -87,21 +91,6 @@ pub struct ReceiptOutcome {
     pub signals: Vec<SignalOutcome>,
 }
 
-/// A delivery to be made.
-#[derive(Debug, Clone)]
-pub struct NewDelivery {
-    /// Its id.
-    pub id: DeliveryId,
-    /// Where it goes.
-    pub destination_id: DestinationId,
-    /// The incident whose event it carries.
-    pub incident_id: IncidentId,
-    /// The event it carries.
-    pub event_id: EventId,
-    /// The event's number within its incident.
-    pub sequence: u32,
-}
-
 /// All that one step of the pipeline, or one action on an incident, changes. Committed whole or not at all.
 #[derive(Debug, Default)]
 pub struct Step {
@@ -129,107 +118,6 @@ pub struct Committed {
     pub position: Cursor,
     /// The event.
     pub event: Event,
-}
-
-/// A delivery that is due, with the event it carries. It is not handed out again until it is settled or released.
-#[derive(Debug, Clone)]
-pub struct Due {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// Its event, snapshots included.
-    pub event: Event,
-}
-
-/// How many deliveries a claim may hand out. Each kind has its own room, so that however many of one are due, they never
-/// hide the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Deliveries that were never tried.
-    pub first_tries: u32,
-    /// Deliveries that were.
-    pub retries: u32,
-}
-
-/// What a claim found.
-#[derive(Debug, Clone, Default)]
-pub struct Claim {
-    /// What is due, each kind with the longest due first.
-    pub due: Vec<Due>,
-    /// When the next retry is due, if there was more room for retries than retries that are due.
-    pub next_retry_at: Option<Timestamp>,
-}
-
-/// How far a recovery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recovered {
-    /// Deliveries that this step sent again.
-    pub count: u32,
-    /// Where the next step goes on; none when there is nothing more.
-    pub rest: Option<RecoverFrom>,
-}
-
-/// From which dead delivery on a recovery goes, in the order in which they were created. It only ever moves forward, so a
-/// recovery ends although what it sent again dies again meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecoverFrom {
-    /// Those created at this moment or later.
-    pub created_at: Timestamp,
-    /// Of those created at that very moment, only the ones with larger ids.
-    pub after: DeliveryId,
-}
-
-impl RecoverFrom {
-    /// All that were created at or after `moment`.
-    pub const fn since(moment: Timestamp) -> Self {
-        Self { created_at: moment, after: DeliveryId::from_i64(-1) }
-    }
-}
-
-/// What happens next to a claimed delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// Done. The next event of the incident to this destination is unblocked.
-    Delivered,
-    /// Given up on. The next event of the incident to this destination is unblocked.
-    Dead {
-        /// Why.
-        reason: String,
-    },
-    /// The dialect has no word for it. The next one is unblocked.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-    /// Try again at this moment.
-    RetryAt {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// The outcome of one claimed delivery.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// Which delivery.
-    pub delivery_id: DeliveryId,
-    /// The try that was made; none for a skipped one. Its number is given by the store.
-    /// Shared, so that whoever may have to record it again keeps it without a copy.
-    pub attempt: Option<Arc<Attempt>>,
-    /// What happens next.
-    pub next: Next,
-}
-
-/// What waits for a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backlog {
-    /// Which destination.
-    pub destination_id: DestinationId,
-    /// Deliveries not settled.
-    pub unsettled: u64,
-    /// When the oldest of them was created.
-    pub oldest: Option<Timestamp>,
 }
 
 /// What waits for the pipeline.
@@ -272,17 +160,6 @@ pub struct ReceiptFilter {
     pub integration_id: Option<IntegrationId>,
     /// In this state.
     pub state: Option<ReceiptState>,
-}
-
-/// Which deliveries.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DeliveryFilter {
-    /// To this destination.
-    pub destination_id: Option<DestinationId>,
-    /// In this state.
-    pub state: Option<DeliveryState>,
-    /// Of this incident.
-    pub incident_id: Option<IncidentId>,
 }
 
 /// What is old enough to go. Without a moment, all of that kind stay.
