@@ -1,6 +1,6 @@
 //! How long the API's lists take: from the top, page by page, and from anywhere in between.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bugle_model::Cursor;
@@ -8,7 +8,7 @@ use bugle_model::Cursor;
 use super::fill::{DEAD, Filled, WAITS};
 use crate::{
     bench::{
-        load::Tally,
+        load::{Tally, milliseconds},
         report::{Figure, Goal},
     },
     stand::{bugle::Site, random::Random},
@@ -103,17 +103,19 @@ pub(super) fn measure(site: &Site, filled: &Filled, calls: u32) -> Result<Vec<Fi
     let mut figures = Vec::new();
     for (what, paths) in LISTS {
         let mut times = Tally::default();
+        let mut slowest = (Duration::ZERO, String::new());
         let mut turns = paths.iter().cycle();
         while times.count() < f64::from(calls) {
             let number = u32::try_from(random.below(u64::from(filled.incidents)))?;
             let place = Cursor(filled.position_above(number)).to_string();
             let path = turns.next().context("a list without a path")?;
             let path = named(site, filled, path, &place)?;
-            read_on(site, &path, None, &mut times)?;
+            read_on(site, &path, None, &mut times, &mut slowest)?;
             if !path.contains("/incidents/") {
-                read_on(site, &path, Some(place), &mut times)?;
+                read_on(site, &path, Some(place), &mut times, &mut slowest)?;
             }
         }
+        println!("  {what}: slowest {:.2} ms, {}", milliseconds(slowest.0), slowest.1);
         figures.push(Figure::time(format!("{what}, p99"), times.percentile(99)).goal(Goal::Below(20.0)));
     }
     Ok(figures)
@@ -133,13 +135,24 @@ fn named(site: &Site, filled: &Filled, path: &str, place: &str) -> Result<String
     Ok(path)
 }
 
-/// Some pages of a list, one after the other.
-fn read_on(site: &Site, path: &str, mut cursor: Option<String>, times: &mut Tally) -> Result<()> {
+/// Some pages of a list, one after the other. Notes the slowest call.
+fn read_on(
+    site: &Site,
+    path: &str,
+    mut cursor: Option<String>,
+    times: &mut Tally,
+    slowest: &mut (Duration, String),
+) -> Result<()> {
     for _ in 0..PAGES {
         let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let started = Instant::now();
-        let page = site.call("GET", &format!("{path}{from}"), None)?;
-        times.add(started.elapsed());
+        let path = format!("{path}{from}");
+        let page = site.call("GET", &path, None)?;
+        let took = started.elapsed();
+        times.add(took);
+        if took > slowest.0 {
+            *slowest = (took, path);
+        }
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
             return Ok(());
