@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// How many scenarios run beside each other.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=32))]
     beside: u8,
+    /// Leave out the scenarios that take long.
+    #[arg(long)]
+    brief: bool,
     /// Chooses moments and outcomes; printed by every run, so that one can be made again.
     #[arg(long)]
     seed: Option<u64>,
@@ -41,7 +44,7 @@ pub(crate) struct Options {
 impl Options {
     /// What `check` runs.
     pub(crate) fn for_check() -> Self {
-        Self { only: Vec::new(), beside: 6, seed: None }
+        Self { only: Vec::new(), beside: 8, brief: true, seed: None }
     }
 }
 
@@ -49,28 +52,39 @@ impl Options {
 struct Scenario {
     name: &'static str,
     disk: Disk,
+    /// Whether `check` leaves it out.
+    takes_long: bool,
     act: fn(&mut Stage) -> Result<()>,
 }
 
 impl Scenario {
     const fn new(name: &'static str, act: fn(&mut Stage) -> Result<()>) -> Self {
-        Self { name, disk: Disk::Any, act }
+        Self { name, disk: Disk::Any, takes_long: false, act }
+    }
+
+    const fn on(self, disk: Disk) -> Self {
+        Self { disk, ..self }
+    }
+
+    const fn taking_long(self) -> Self {
+        Self { takes_long: true, ..self }
     }
 }
 
 /// The longest first, so that the others run beside them.
 const SCENARIOS: &[Scenario] = &[
     Scenario::new("an fsync hangs, and a crowd sends", disk::hangs),
-    Scenario::new("each fsync takes 5 s", disk::very_slow),
+    Scenario::new("each fsync takes 5 s", disk::very_slow).taking_long(),
     Scenario::new("each fsync takes 200 ms", disk::slow),
     Scenario::new("killed while each fsync takes 200 ms", disk::killed_while_slow),
     Scenario::new("killed while the disk is full", disk::killed_while_full),
     Scenario::new("killed while fsync fails", disk::killed_while_sync_fails),
-    Scenario { name: "a small disk is full", disk: Disk::Small, act: disk::really_full },
+    Scenario::new("a small disk is full", disk::really_full).on(Disk::Small),
     Scenario::new("the disk is full", disk::full),
     Scenario::new("fsync fails", disk::sync_fails),
     Scenario::new("the data folder is read-only", disk::read_only),
-    Scenario::new("the clock jumps", clock::jumps),
+    Scenario::new("the clock is turned back", clock::is_turned_back).taking_long(),
+    Scenario::new("the clock jumps ahead", clock::jumps_ahead),
     Scenario::new("receivers misbehave", receivers::misbehave),
     Scenario::new("bodies come a byte a second", senders::drip),
     Scenario::new("thousands of silent connections", senders::crowd_in),
@@ -82,7 +96,7 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(Random::fresh_seed);
     let folder = tempfile::Builder::new().prefix("bugle-shim-").tempdir()?;
     let library = shim::compile(folder.path())?;
-    let chosen = chosen(&options.only)?;
+    let chosen = chosen(options)?;
     println!("faults: {} scenarios, seed {seed}", chosen.len());
     let next = AtomicUsize::new(0);
     let work = || {
@@ -119,14 +133,16 @@ fn play(scenario: &Scenario, binary: &Path, library: &Path, seed: u64) -> Result
 }
 
 /// The scenarios that were asked for and that are possible here.
-fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
-    let wanted = |scenario: &&Scenario| {
+fn chosen(options: &Options) -> Result<Vec<&'static Scenario>> {
+    let only = &options.only;
+    let named = |scenario: &Scenario| {
         only.is_empty() || only.iter().any(|word| scenario.name.contains(word.as_str()))
     };
+    let wanted = |scenario: &&Scenario| named(scenario) && !(options.brief && scenario.takes_long);
     let mut chosen: Vec<_> = SCENARIOS.iter().filter(wanted).collect();
     if chosen.is_empty() {
-        let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        bail!("no scenario is called that; there are: {}", names.join(", "));
+        let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        bail!("no scenario is called that; there are: {}", known.join(", "));
     }
     if chosen.iter().any(|scenario| scenario.disk == Disk::Small) && !disk::SmallDisk::is_possible() {
         println!("faults: no file system can be mounted without root, so only the shim makes the disk full");

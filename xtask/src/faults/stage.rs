@@ -27,8 +27,9 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// Longest wait for an answer that a caller may see: the server gives up on its store after ten seconds.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(14);
-/// Most memory that the server may ever hold, whatever happens to it.
-const MEMORY_KIB_MAX: u64 = 200 * 1024;
+/// Most memory that the server may ever hold, whatever happens to it: what it holds under full load, and the largest
+/// bodies that it lets wait, in each form that they pass through.
+const MEMORY_KIB_MAX: u64 = 256 * 1024;
 const SECRET: &str = "fault-test-source-secret";
 const PACE: Pace = Pace { senders: 6, pause_ms: (5, 40), padding_bytes: 0 };
 
