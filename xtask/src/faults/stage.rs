@@ -25,8 +25,9 @@ use crate::{
 
 /// No condition takes this long to come true, however slow the machine.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-/// Longest wait for an answer that a caller may see: the server gives up on its store after ten seconds.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(14);
+/// Longest wait for an answer that a caller may see: the server gives up on its store after ten seconds, and the machine
+/// may be busy.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(18);
 /// Most memory that the server may ever hold, whatever happens to it: what it holds under full load, and the largest
 /// bodies that it lets wait, in each form that they pass through.
 const MEMORY_KIB_MAX: u64 = 256 * 1024;
