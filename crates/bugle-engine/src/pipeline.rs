@@ -136,7 +136,7 @@ impl Engine {
     /// What these receipts say, in their order: as ingest handed it over, else from the store. A batch ends early when
     /// the bodies that must be read for it are large.
     async fn read(&self, ids: &[ReceiptId]) -> Result<Vec<Waiting>, StoreError> {
-        let taken = self.handover().take_all(ids);
+        let taken = self.handover().take_all(ids, self.clock().now());
         let missing: Vec<_> = taken.iter().filter_map(|one| one.as_ref().err().copied()).collect();
         let mut stored = Vec::new();
         if !missing.is_empty() {

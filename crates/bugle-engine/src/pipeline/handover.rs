@@ -45,9 +45,6 @@ impl Handover {
     /// Holds a receipt that is about to be stored, if there is room.
     pub(crate) fn put(&self, ready: Ready) {
         let mut held = self.lock();
-        if held.is_full() {
-            held.forget_before(ready.origin.received_at.minus(HELD_FOR));
-        }
         if !held.is_full() {
             held.bytes += ready.bytes;
             held.ready.insert(ready.origin.receipt_id, ready);
@@ -60,8 +57,11 @@ impl Handover {
     }
 
     /// Takes out those that are here; the others stay in their places as ids.
-    pub(crate) fn take_all(&self, ids: &[ReceiptId]) -> Vec<Result<Ready, ReceiptId>> {
+    pub(crate) fn take_all(&self, ids: &[ReceiptId], now: Timestamp) -> Vec<Result<Ready, ReceiptId>> {
         let mut held = self.lock();
+        if held.is_full() {
+            held.forget_before(now.minus(HELD_FOR));
+        }
         ids.iter().map(|id| held.take(*id).ok_or(*id)).collect()
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let handover = Handover::default();
         handover.put(ready(1, 10, 100));
         handover.put(ready(3, 10, 100));
-        let taken = handover.take_all(&[1, 2, 3].map(Id::from_i64));
+        let taken = handover.take_all(&[1, 2, 3].map(Id::from_i64), Timestamp::from_seconds(10));
         let found: Vec<_> = taken.iter().map(|one| one.as_ref().err().map(|id| id.as_i64())).collect();
         assert_eq!(found, [None, Some(2), None]);
         assert!(handover.take(Id::from_i64(1)).is_none());
@@ -125,6 +125,7 @@ mod tests {
             handover.put(ready(number, 10, 1));
         }
         assert_eq!(handover.lock().ready.len(), HELD_MAX);
+        assert!(handover.take_all(&[], Timestamp::from_seconds(71)).is_empty());
         handover.put(ready(1_000_000, 71, HELD_BYTES_MAX));
         assert_eq!(handover.lock().ready.len(), 1, "a minute later the old ones made room");
         handover.put(ready(1_000_001, 72, 1));
