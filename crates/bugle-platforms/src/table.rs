@@ -11,6 +11,12 @@ pub const BUILT_IN: &[&dyn Source] = &[&Bugle];
 /// Every way that we call, sorted by slug: those of the platforms, and Bugle's own.
 pub const DIALECTS: &[&dyn Dialect] = crate::SPOKEN;
 
+/// What a person does at the platform's side so that it calls here: the room's `SETUP.md`, in Markdown. The integration's
+/// address stands in it as `https://bugle.example.com/api/v1/webhooks/<slug>/INTEGRATION_ID`.
+pub fn setup(slug: &str) -> Option<&'static str> {
+    crate::SETUPS.iter().find(|(known, _)| *known == slug).map(|(_, text)| *text)
+}
+
 /// Declares each platform's room as a module and lists its source, and its dialect where it goes both ways
 /// (`room => Source + Dialect`): what makes one line enough for a new platform.
 /// It is called in `lib.rs`, because a module's file is looked for beside the file that declares it. `cargo fmt` does not
@@ -21,6 +27,10 @@ macro_rules! platforms {
 
         /// Every platform that calls us, sorted by slug.
         const ROOMS: &[&dyn Source] = &[$(&$room::$source,)*];
+
+        /// How each is set up at its own side; a room and its fixtures have the platform's slug as name.
+        const SETUPS: &[(&str, &str)] =
+            &[$((stringify!($room), include_str!(concat!("../fixtures/", stringify!($room), "/SETUP.md"))),)*];
 
         /// Every way that we call, sorted by slug: all platforms' come before Bugle's own.
         const SPOKEN: &[&dyn Dialect] =
