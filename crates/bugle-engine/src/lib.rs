@@ -6,6 +6,7 @@
 //! - [`dispatch`] and [`send`]: render, sign, send, record.
 //!
 //! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`accounts`] lets people in, [`incidents`] are acted on,
+//! [`quarantine`] is let go,
 //! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`watch`] reports what is wrong with Bugle itself, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
 //!
 //! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
@@ -20,6 +21,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod metrics;
 pub mod pipeline;
+pub mod quarantine;
 pub mod retention;
 pub mod send;
 pub mod stream;
