@@ -46,6 +46,8 @@ kinds! {
     AlertKind AlertId "alr";
     /// Marks an API key's id.
     ApiKeyKind ApiKeyId "key";
+    /// Marks the id of an entry in the audit log.
+    AuditKind AuditId "aud";
     /// Marks a delivery's id.
     DeliveryKind DeliveryId "dlv";
     /// Marks a destination's id.

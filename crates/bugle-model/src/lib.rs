@@ -8,12 +8,13 @@
 //! - [`incident`]: alerts handled together; [`lifecycle`] holds every transition in one table.
 //! - [`event`]: an immutable fact on an incident's timeline.
 //! - [`destination`], [`delivery`]: where events go, and one event on its way.
-//! - [`api_key`], [`user`]: programs and people who may look and act.
+//! - [`api_key`], [`user`]: programs and people who may look and act; [`audit`]: what they changed.
 //!
 //! What never lives here: I/O, async, SQL, HTTP. The one clock read is [`time::SystemClock`].
 
 pub mod alert;
 pub mod api_key;
+pub mod audit;
 pub mod delivery;
 pub mod destination;
 pub mod event;
@@ -32,12 +33,13 @@ pub mod user;
 
 pub use alert::{Alert, AlertStatus};
 pub use api_key::{ApiKey, Scope};
+pub use audit::{AuditAction, AuditEntry, AuditRecord};
 pub use delivery::{Attempt, Delivery, DeliveryState, Verdict};
 pub use destination::{Circuit, CircuitPolicy, Destination, RetryPolicy};
 pub use event::{Actor, Event, EventKind};
 pub use id::{
-    AlertId, ApiKeyId, DeliveryId, DestinationId, EventId, IdGenerator, IncidentId, IntegrationId, ReceiptId,
-    SecretId, UserId,
+    AlertId, ApiKeyId, AuditId, DeliveryId, DestinationId, EventId, IdGenerator, IncidentId, IntegrationId,
+    ReceiptId, SecretId, UserId,
 };
 pub use incident::{Incident, IncidentStatus};
 pub use integration::Integration;

@@ -39,8 +39,14 @@ pub const STREAM_LISTENERS_MAX: usize = 256;
 pub const USERS_MAX: usize = 1_000;
 /// Browsers in which one user is signed in at once; the one that signed in first is signed out for the next.
 pub const SESSIONS_PER_USER_MAX: u32 = 50;
+/// For how long it is kept who changed what: a year, as auditors ask for it.
+pub const AUDIT_AGE_MAX: std::time::Duration = std::time::Duration::from_hours(365 * 24);
+/// Most entries of the audit log; the oldest go first. About 100 MB.
+pub const AUDIT_ENTRIES_MAX: u32 = 250_000;
 /// Up to where waiting receipts are counted: beyond it the count says no more, and would take longer.
 pub const INBOX_COUNTED_MAX: u32 = 100_000;
+/// Up to where dead deliveries are counted before they are sent again.
+pub const DEAD_COUNTED_MAX: u32 = 100_000;
 /// Largest page of a list.
 pub const PAGE_MAX: u32 = 200;
 /// Page size when none is asked for.

@@ -10,7 +10,7 @@ use bugle_model::{
     id::Id,
     integration::RateLimit,
 };
-use bugle_store::{Instance, StoreError};
+use bugle_store::{Instance, StoreError, StoreFacts};
 use rusqlite::{Connection, params, types::Type};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, state},
+    migrate::version,
     readers::Readers,
     sql::config as sql,
     writer::{Abort, Shield, Writer},
@@ -72,6 +73,21 @@ pub(crate) async fn instance(readers: &Readers) -> Result<Instance, StoreError> 
             let seal_key = connection.prepare_cached(sql::SEAL_KEY)?.query_row([], |row| row.get(0))?;
             let id_floor = connection.prepare_cached(sql::ID_FLOOR)?.query_row([], |row| row.get(0))?;
             Ok(Instance { seal_key, id_floor })
+        })
+        .await
+}
+
+/// What the store is, and how large its file and the logs beside it are.
+pub(crate) async fn facts(readers: &Readers) -> Result<StoreFacts, StoreError> {
+    readers
+        .read("look at its file", |connection| {
+            let path = connection.path().unwrap_or_default();
+            let size = |suffix| std::fs::metadata(format!("{path}{suffix}")).map_or(0, |file| file.len());
+            Ok(StoreFacts {
+                engine: format!("SQLite {}", rusqlite::version()),
+                schema: version(connection)?,
+                bytes: ["", "-wal", "-shm"].into_iter().map(size).sum(),
+            })
         })
         .await
 }

@@ -6,12 +6,13 @@
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
 //! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`,
-//!   `users`: the intentions, by noun.
+//!   `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
 
+mod audit;
 mod checkpoint;
 mod claims;
 mod codec;

@@ -13,12 +13,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_users.sql"),
     include_str!("../migrations/0005_fewer_indexes.sql"),
     include_str!("../migrations/0006_claims_by_kind.sql"),
+    include_str!("../migrations/0008_audit.sql"),
 ];
 
 /// The schema that this program knows.
 const SCHEMA: i64 = MIGRATIONS.len().cast_signed() as i64;
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+/// The schema that a database has.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

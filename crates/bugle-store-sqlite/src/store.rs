@@ -2,17 +2,19 @@
 
 use async_trait::async_trait;
 use bugle_model::{
-    Alert, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, Destination, DestinationId,
-    Event, Incident, IncidentId, Integration, IntegrationId, Page, Receipt, ReceiptId, Session, Timestamp,
-    User, UserId, Verification,
+    Alert, ApiKey, ApiKeyId, Attempt, AuditEntry, AuditRecord, Circuit, Cursor, Delivery, DeliveryId,
+    Destination, DestinationId, Event, Incident, IncidentId, Integration, IntegrationId, Page, Receipt,
+    ReceiptId, Session, Timestamp, User, UserId, Verification,
 };
 use bugle_store::{
-    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Inbox, IncidentFilter, Instance,
-    PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement, SignalOutcome,
-    Step, Store, StoreError,
+    Appended, AuditFilter, Backlog, Claim, CommitError, Committed, DeliveryFilter, Inbox, IncidentFilter,
+    Instance, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement,
+    SignalOutcome, Step, Store, StoreError, StoreFacts,
 };
 
-use crate::{SqliteStore, config, deliveries, incidents, pipeline, receipts, redelivery, retention, users};
+use crate::{
+    SqliteStore, audit, config, deliveries, incidents, pipeline, receipts, redelivery, retention, users,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -20,6 +22,10 @@ type Result<T> = std::result::Result<T, StoreError>;
 impl Store for SqliteStore {
     async fn instance(&self) -> Result<Instance> {
         config::instance(&self.readers).await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts> {
+        config::facts(&self.readers).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -137,6 +143,10 @@ impl Store for SqliteStore {
         redelivery::recover(&self.writer, destination_id, from, now, limit).await
     }
 
+    async fn count_dead(&self, destination_id: DestinationId, since: Timestamp, limit: u32) -> Result<u32> {
+        redelivery::count_dead(&self.readers, destination_id, since, limit).await
+    }
+
     async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned> {
         retention::prune(&self.writer, &self.retention, before, limit).await
     }
@@ -207,5 +217,13 @@ impl Store for SqliteStore {
 
     async fn delete_session(&self, hash: [u8; 32]) -> Result<()> {
         users::delete_session(&self.writer, hash).await
+    }
+
+    async fn note(&self, entry: AuditEntry, keep_from: Timestamp) -> Result<()> {
+        audit::note(&self.writer, entry, keep_from).await
+    }
+
+    async fn audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditRecord>> {
+        audit::page(&self.readers, filter, page).await
     }
 }

@@ -12,9 +12,10 @@ use std::{error::Error, fmt};
 
 use async_trait::async_trait;
 use bugle_model::{
-    Alert, AlertId, ApiKey, ApiKeyId, Attempt, Circuit, Cursor, Delivery, DeliveryId, Destination,
-    DestinationId, Event, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt,
-    ReceiptId, ReceiptState, Session, Severity, Timestamp, User, UserId, Verification,
+    Alert, AlertId, ApiKey, ApiKeyId, Attempt, AuditEntry, AuditRecord, Circuit, Cursor, Delivery,
+    DeliveryId, Destination, DestinationId, Event, Incident, IncidentId, IncidentStatus, Integration,
+    IntegrationId, Page, Receipt, ReceiptId, ReceiptState, Session, Severity, Timestamp, User, UserId,
+    Verification,
 };
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +163,28 @@ pub struct ReceiptFilter {
     pub state: Option<ReceiptState>,
 }
 
+/// Which entries of the audit log. Every field that is given must match.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// What something was done to: `integration`, `user`, `sign_in`, ...
+    pub about: Option<String>,
+    /// Whoever has this in their name, whatever its case.
+    pub actor: Option<String>,
+    /// The id of what something was done to.
+    pub subject: Option<String>,
+}
+
+/// What a database is and how large it has become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreFacts {
+    /// The product and its version.
+    pub engine: String,
+    /// The version of the schema.
+    pub schema: i64,
+    /// Bytes on disk, logs included.
+    pub bytes: u64,
+}
+
 /// What is old enough to go. Without a moment, all of that kind stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PruneBefore {
@@ -204,6 +227,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// What the store keeps about itself.
     async fn instance(&self) -> Result<Instance>;
+    /// What it is, for people.
+    async fn facts(&self) -> Result<StoreFacts>;
     /// Whether it can write now: for readiness.
     async fn ping(&self) -> Result<()>;
 
@@ -281,6 +306,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         limit: u32,
     ) -> Result<Recovered>;
 
+    /// How many deliveries a recovery since `since` would send again, counted up to `limit`.
+    async fn count_dead(&self, destination_id: DestinationId, since: Timestamp, limit: u32) -> Result<u32>;
+
     /// Deletes some of what is old enough, and gives space back: a step that is short, so that it can run beside the load.
     /// At most `limit` receipts go, and at most about as many rows of incidents; a large incident takes several steps, its
     /// deliveries first. Never what is pending, unresolved or unsettled. An alert goes with the incident it belongs to;
@@ -323,4 +351,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn note_session_use(&self, hash: [u8; 32], at: Timestamp, expires_at: Timestamp) -> Result<()>;
     /// Deletes one.
     async fn delete_session(&self, hash: [u8; 32]) -> Result<()>;
+
+    /// Keeps a fact. Those from before `keep_from` go, some at a time, and so do the oldest beyond
+    /// [`bugle_model::limits::AUDIT_ENTRIES_MAX`].
+    async fn note(&self, entry: AuditEntry, keep_from: Timestamp) -> Result<()>;
+    /// The audit log, newest first.
+    async fn audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditRecord>>;
 }

@@ -2,11 +2,11 @@
 
 use rusqlite::Connection;
 
-use super::{config, deliveries, incidents, receipts, retention, users};
+use super::{audit, config, deliveries, incidents, receipts, retention, users};
 
 /// Every statement there is, by noun.
 const GROUPS: &[&[(&str, &str)]] =
-    &[receipts::ALL, incidents::ALL, deliveries::ALL, retention::ALL, config::ALL, users::ALL];
+    &[receipts::ALL, incidents::ALL, deliveries::ALL, retention::ALL, config::ALL, users::ALL, audit::ALL];
 
 /// Tables of a handful of rows that a person configured, or of one row.
 const SMALL: &[&str] =

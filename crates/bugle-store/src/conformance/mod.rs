@@ -9,6 +9,7 @@
     reason = "these are tests that several crates share"
 )]
 
+pub mod audit;
 pub mod config;
 pub mod deliveries;
 pub mod events;
@@ -55,6 +56,7 @@ macro_rules! conformance_tests {
                 api_keys_read_back_and_go, an_instance_keeps_its_key_and_knows_its_largest_id;
             users: users_read_back_change_and_go, a_name_is_given_once, sessions_are_found_by_their_hash,
                 sessions_that_are_over_and_too_many_go;
+            audit: facts_are_kept_newest_first, facts_are_found_by_who_and_what, old_facts_go;
         }
     };
     (@tests $open:path; $($noun:ident: $($name:ident),* ;)*) => {

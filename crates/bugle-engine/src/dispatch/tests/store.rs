@@ -7,14 +7,14 @@ use std::{
 };
 
 use bugle_model::{
-    Alert, ApiKey, ApiKeyId, Attempt, Cursor, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKind,
-    Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page, Receipt, ReceiptId, Session,
-    Severity, Timestamp, User, UserId, Verification, event::Actor,
+    Alert, ApiKey, ApiKeyId, Attempt, AuditEntry, AuditRecord, Cursor, Delivery, DeliveryId, DeliveryState,
+    Event, EventId, EventKind, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page,
+    Receipt, ReceiptId, Session, Severity, Timestamp, User, UserId, Verification, event::Actor,
 };
 use bugle_store::{
-    Appended, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox, IncidentFilter, Instance,
-    Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement,
-    SignalOutcome, Step,
+    Appended, AuditFilter, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox,
+    IncidentFilter, Instance, Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered,
+    Room, Settlement, SignalOutcome, Step, StoreFacts,
 };
 use tokio::sync::Notify;
 
@@ -291,6 +291,9 @@ impl Store for MemoryStore {
     async fn instance(&self) -> Result<Instance> {
         unused()
     }
+    async fn facts(&self) -> Result<StoreFacts> {
+        unused()
+    }
     async fn ping(&self) -> Result<()> {
         if self.state().is_down { Err(broken()) } else { Ok(()) }
     }
@@ -360,6 +363,10 @@ impl Store for MemoryStore {
     async fn recover(&self, _: DestinationId, _: RecoverFrom, _: Timestamp, _: u32) -> Result<Recovered> {
         unused()
     }
+
+    async fn count_dead(&self, _: DestinationId, _: Timestamp, _: u32) -> Result<u32> {
+        unused()
+    }
     async fn prune(&self, _: PruneBefore, _: u32) -> Result<Pruned> {
         unused()
     }
@@ -412,6 +419,12 @@ impl Store for MemoryStore {
         unused()
     }
     async fn delete_session(&self, _: [u8; 32]) -> Result<()> {
+        unused()
+    }
+    async fn note(&self, _: AuditEntry, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+    async fn audit(&self, _: AuditFilter, _: PageRequest) -> Result<Page<AuditRecord>> {
         unused()
     }
 }
