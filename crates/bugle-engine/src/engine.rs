@@ -19,7 +19,7 @@ use url::Url;
 use crate::{
     accounts::Accounts,
     directory::Directory,
-    dispatch::{Control, Dispatcher, DispatcherParts, Observer},
+    dispatch::{CircuitChange, CircuitLog, Control, Dispatcher, DispatcherParts, Observer},
     health::{Health, HealthReport},
     metrics::Metrics,
     pipeline::{Arrivals, Handover},
@@ -62,6 +62,7 @@ pub struct Engine {
     sealer: Sealer,
     directory: Directory,
     dispatcher: Dispatcher,
+    circuit_log: Arc<CircuitLog>,
     metrics: Arc<Metrics>,
     health: Health,
     accounts: Accounts,
@@ -93,10 +94,15 @@ impl Engine {
         let sender = Sender::new(SenderOptions { allowed_networks: settings.allowed_networks.clone() })
             .map_err(|error| OpenError::Sender(error.into()))?;
         let metrics = Arc::new(Metrics::default());
-        let feed = Arc::new(Feed::default());
+        let (feed, circuit_log) = (Arc::new(Feed::default()), Arc::new(CircuitLog::default()));
         let engine = Arc::new_cyclic(|engine: &Weak<Self>| {
             let control = Arc::new(Reins { engine: engine.clone() });
-            let observer = Arc::new(Watcher { metrics: metrics.clone(), feed: feed.clone() });
+            let observer = Arc::new(Watcher {
+                metrics: metrics.clone(),
+                feed: feed.clone(),
+                circuit_log: circuit_log.clone(),
+                clock: clock.clone(),
+            });
             Self {
                 directory: Directory::new(watch::integration(clock.now())),
                 dispatcher: Dispatcher::start(DispatcherParts {
@@ -108,6 +114,7 @@ impl Engine {
                 settings,
                 ids: IdGenerator::new(instance.id_floor),
                 sealer: Sealer::new(instance.seal_key),
+                circuit_log,
                 metrics,
                 health: Health::default(),
                 accounts: Accounts::default(),
@@ -215,6 +222,15 @@ impl Engine {
         circuits.into_iter().find(|(known, _)| *known == id).map(|(_, circuit)| circuit).unwrap_or_default()
     }
 
+    /// How a destination's circuit changed since this process started, newest first.
+    pub fn circuit_changes(&self, id: DestinationId) -> Vec<CircuitChange> {
+        self.circuit_log.of(id)
+    }
+
+    pub(crate) fn circuit_log(&self) -> &CircuitLog {
+        &self.circuit_log
+    }
+
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.sealer
     }
@@ -314,6 +330,8 @@ impl Control for Reins {
 struct Watcher {
     metrics: Arc<Metrics>,
     feed: Arc<Feed>,
+    circuit_log: Arc<CircuitLog>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Observer for Watcher {
@@ -326,6 +344,7 @@ impl Observer for Watcher {
     }
 
     fn circuit(&self, destination_id: DestinationId, phase: CircuitPhase) {
+        self.circuit_log.note(destination_id, phase, self.clock.now());
         self.feed.tell(|| News::Circuit(CircuitNews { destination_id, phase }));
         match phase {
             CircuitPhase::Closed => tracing::debug!(%destination_id, "the circuit is closed"),

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     codec::Code,
     deliveries::{Added, is_deleted, read},
+    readers::Readers,
     sql::deliveries as sql,
     writer::{Abort, Shield, Writer},
 };
@@ -59,6 +60,27 @@ pub(crate) async fn recover(
         Ok(Recovered { count, rest })
     };
     Ok(writer.write("send dead deliveries again", Shield::Savepoint, work).await?)
+}
+
+/// How many a recovery would send again; none once the destination is deleted.
+pub(crate) async fn count_dead(
+    readers: &Readers,
+    destination_id: DestinationId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<u32, StoreError> {
+    readers
+        .read("count dead deliveries", move |connection| {
+            let destination = destination_id.as_i64();
+            if is_deleted(connection, destination)? {
+                return Ok(0);
+            }
+            let count: i64 = connection
+                .prepare_cached(sql::COUNT_DEAD_SINCE)?
+                .query_row(params![destination, since.as_millis(), limit], |row| row.get(0))?;
+            Ok(u32::try_from(count).unwrap_or(limit))
+        })
+        .await
 }
 
 fn send_again(

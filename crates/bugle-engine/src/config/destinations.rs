@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bugle_model::{
     Circuit, CircuitPolicy, Destination, DestinationId, EventKind, RetryPolicy, Secret, Timestamp,
-    destination::Filter,
+    destination::Filter, limits,
 };
 use bugle_platforms::{Dialect, dialect::Wishes, table};
-use bugle_store::{RecoverFrom, StoreError};
+use bugle_store::{RecoverFrom, Recovered, StoreError};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -103,6 +103,16 @@ impl Engine {
         new: NewDestination,
     ) -> Result<(Destination, Option<SecretString>), ConfigError> {
         let _changing = self.changing().await;
+        let (destination, made) = self.draft_destination(new)?;
+        self.put_destination(destination.clone()).await?;
+        Ok((destination, made))
+    }
+
+    /// The destination that `new` says, checked and not kept.
+    pub(super) fn draft_destination(
+        &self,
+        new: NewDestination,
+    ) -> Result<(Destination, Option<SecretString>), ConfigError> {
         let slug = new.dialect.clone().unwrap_or_else(|| {
             if new.template.is_some() { "template".into() } else { "standard-webhooks".into() }
         });
@@ -140,7 +150,6 @@ impl Engine {
             updated_at: now,
         };
         self.check_destination(&destination, now)?;
-        self.put_destination(destination.clone()).await?;
         Ok((destination, made))
     }
 
@@ -151,12 +160,22 @@ impl Engine {
         patch: DestinationPatch,
     ) -> Result<Destination, ConfigError> {
         let _changing = self.changing().await;
+        let destination = self.changed_destination(id, patch)?;
+        self.put_destination(destination.clone()).await?;
+        Ok(destination)
+    }
+
+    /// The destination as it would be after `patch`, checked and not kept.
+    pub(super) fn changed_destination(
+        &self,
+        id: &str,
+        patch: DestinationPatch,
+    ) -> Result<Destination, ConfigError> {
         let mut destination = self.destination(id)?.0.as_ref().clone();
         apply_patch(&mut destination, patch)?;
         let now = self.clock().now();
         destination.updated_at = now;
         self.check_destination(&destination, now)?;
-        self.put_destination(destination.clone()).await?;
         Ok(destination)
     }
 
@@ -211,21 +230,41 @@ impl Engine {
         let (destination, _) = self.destination(id)?;
         self.store().delete_destination(destination.id, self.clock().now()).await?;
         self.reload_destinations().await?;
+        self.circuit_log().forget(destination.id);
         Ok(())
     }
 
     /// Sends a destination's dead deliveries since `since` again; returns how many.
     pub async fn recover_destination(&self, id: &str, since: Timestamp) -> Result<u64, ConfigError> {
         const STEP: u32 = 500;
-        let (destination, _) = self.destination(id)?;
         let (mut recovered, mut rest) = (0, Some(RecoverFrom::since(since)));
         while let Some(from) = rest {
-            let step = self.store().recover(destination.id, from, self.clock().now(), STEP).await?;
-            self.dispatcher().wake(destination.id);
+            let step = self.recover_some(id, from, STEP).await?;
             recovered += u64::from(step.count);
             rest = step.rest;
         }
         Ok(recovered)
+    }
+
+    /// One step of a recovery: sends up to `limit` dead deliveries again, oldest first. Whoever goes on from what it left
+    /// can tell how far it is, and stop.
+    pub async fn recover_some(
+        &self,
+        id: &str,
+        from: RecoverFrom,
+        limit: u32,
+    ) -> Result<Recovered, ConfigError> {
+        let (destination, _) = self.destination(id)?;
+        let step = self.store().recover(destination.id, from, self.clock().now(), limit).await?;
+        self.dispatcher().wake(destination.id);
+        Ok(step)
+    }
+
+    /// How many deliveries a recovery since `since` would send again, counted up to
+    /// [`limits::DEAD_COUNTED_MAX`].
+    pub async fn count_dead(&self, id: &str, since: Timestamp) -> Result<u32, ConfigError> {
+        let (destination, _) = self.destination(id)?;
+        Ok(self.store().count_dead(destination.id, since, limits::DEAD_COUNTED_MAX).await?)
     }
 
     pub(super) async fn put_destination(&self, destination: Destination) -> Result<(), StoreError> {

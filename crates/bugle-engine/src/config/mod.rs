@@ -3,12 +3,14 @@
 mod destinations;
 mod integrations;
 mod keys;
+mod preview;
 mod secrets;
 mod verify;
 
 pub use destinations::{DestinationPatch, NewDestination};
 pub use integrations::{IntegrationPatch, NewIntegration};
 pub use keys::NewApiKey;
+pub use preview::{EventPlace, Preview};
 pub use secrets::generate_secret;
 pub(crate) use secrets::random_bytes;
 

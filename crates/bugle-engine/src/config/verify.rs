@@ -19,7 +19,7 @@ impl Engine {
         attempt.map_err(|reason| ConfigError::invalid("dialect", reason))
     }
 
-    fn sample_event(&self, now: Timestamp) -> Event {
+    pub(super) fn sample_event(&self, now: Timestamp) -> Event {
         let incident = Incident {
             id: self.ids().next(now),
             revision: 1,

@@ -47,26 +47,18 @@ pub(super) async fn attempt(shared: &Shared, destination: &Destination, due: &Du
     let began = shared.clock.now();
     let number = due.delivery.attempts.saturating_add(1);
     let Some(dialect) = (shared.dialect)(&destination.dialect) else {
-        let detail = format!("this version of Bugle has no dialect `{}`", destination.dialect);
-        return unwritten(destination, number, began, detail);
+        return unwritten(destination, number, began, no_dialect(destination));
     };
     let written = match write(shared, destination, dialect, &due.event, began) {
         Ok(Some(written)) => written,
-        Ok(None) => {
-            return Outcome::Skipped(format!(
-                "{} has no word for {}",
-                dialect.title(),
-                due.event.kind.as_str()
-            ));
-        }
+        Ok(None) => return Outcome::Skipped(no_word(dialect, &due.event)),
         Err(detail) => return unwritten(destination, number, began, detail),
     };
+    let shown = written.shown;
     let exchange = shared.sender.send(written.request).await;
     let verdict = judge(dialect, &exchange, shared.clock.now());
     let secrets = searched_secrets(destination);
     let hide = |text: String| hide_secrets(text, &secrets);
-    let mut shown = written.shown;
-    shown.body = hide(shown.body);
     Outcome::Tried(Box::new(Attempt {
         number,
         started_at: began,
@@ -77,6 +69,25 @@ pub(super) async fn attempt(shared: &Shared, destination: &Destination, due: &Du
         response: exchange.answer.map(|answer| kept_answer(&answer, hide)),
         timing: exchange.timing,
     }))
+}
+
+/// The request that an attempt at `event` would send now, as it may be shown. `Err` says why there is none.
+pub(super) fn preview(
+    shared: &Shared,
+    destination: &Destination,
+    event: &Event,
+) -> Result<AttemptRequest, String> {
+    let dialect = (shared.dialect)(&destination.dialect).ok_or_else(|| no_dialect(destination))?;
+    let written = write(shared, destination, dialect, event, shared.clock.now())?;
+    written.map(|written| written.shown).ok_or_else(|| no_word(dialect, event))
+}
+
+fn no_dialect(destination: &Destination) -> String {
+    format!("this version of Bugle has no dialect `{}`", destination.dialect)
+}
+
+fn no_word(dialect: &dyn Dialect, event: &Event) -> String {
+    format!("{} has no word for {}", dialect.title(), event.kind.as_str())
 }
 
 /// The outcome of an attempt that ended in a panic, which is a defect of Bugle's and not the receiver's.
@@ -143,11 +154,12 @@ fn write(
         }
     }
     let headers = header_map(&headers)?;
+    let body = kept_text(outbound.shown_body(wishes.secret).as_bytes(), REQUEST_BYTES_KEPT_MAX);
     let shown = AttemptRequest {
         method: destination.method.clone(),
         url: shown_url(&url),
         headers: shown_headers(&headers, destination, &outbound, &secrets),
-        body: kept_text(outbound.shown_body(wishes.secret).as_bytes(), REQUEST_BYTES_KEPT_MAX),
+        body: hide_secrets(body, &searched_secrets(destination)),
     };
     let request = OutgoingRequest {
         method: Method::from_bytes(destination.method.as_bytes())

@@ -21,7 +21,7 @@ use std::{
 use async_trait::async_trait;
 use bugle_model::{
     Attempt, Circuit, Clock, Delivery, DeliveryId, DeliveryState, Destination, DestinationId, Event,
-    IncidentId, Verdict, destination::CircuitPhase,
+    IncidentId, Verdict, delivery::AttemptRequest, destination::CircuitPhase,
 };
 use bugle_platforms::{Dialect, table};
 use bugle_store::{Due, Store, StoreError};
@@ -32,6 +32,7 @@ use crate::send::Sender;
 
 mod attempt;
 pub mod circuit;
+mod circuit_log;
 mod handle;
 mod lane;
 pub mod retry;
@@ -41,6 +42,8 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+pub use circuit_log::CircuitChange;
+pub(crate) use circuit_log::CircuitLog;
 use handle::LaneHandle;
 use lane::Lane;
 
@@ -291,5 +294,10 @@ impl Dispatcher {
             attempt::Outcome::Tried(attempt) => Ok(*attempt),
             attempt::Outcome::Skipped(reason) => Err(reason),
         }
+    }
+
+    /// The request that `event` would be sent to `destination` with, as it may be shown. `Err` says why there is none.
+    pub fn preview(&self, destination: &Destination, event: &Event) -> Result<AttemptRequest, String> {
+        attempt::preview(&self.shared, destination, event)
     }
 }

@@ -53,6 +53,8 @@ statements! {
         settled_at = NULL WHERE id = ?1";
     DEAD_SINCE = concat!("SELECT ", columns!(), " FROM delivery WHERE destination_id = ?1 AND state = 3 AND \
         (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4");
+    COUNT_DEAD_SINCE = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE destination_id = ?1 AND state = 3 AND \
+        created_at >= ?2 ORDER BY created_at LIMIT ?3)";
     BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT min(created_at) FROM delivery \
         WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
         WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";

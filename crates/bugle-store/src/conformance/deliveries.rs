@@ -204,6 +204,10 @@ pub async fn dead_deliveries_are_recovered_in_order(store: &dyn Store) {
         assert_eq!(claim(store, TO).await, [id]);
         settle(store, id, dead()).await;
     }
+    let count = |since, limit| store.count_dead(TO, since, limit);
+    assert_eq!(count(sample::NOON, 100).await.unwrap(), 4);
+    assert_eq!(count(sample::after(2), 100).await.unwrap(), 3);
+    assert_eq!(count(sample::NOON, 2).await.unwrap(), 2, "counted no further than asked");
     let second = RecoverFrom::since(sample::after(2));
     let rest = RecoverFrom { created_at: sample::after(3), after: Id::from_i64(103) };
     assert_eq!(recover(store, second, 2).await, Recovered { count: 2, rest: Some(rest) });
@@ -221,6 +225,7 @@ pub async fn dead_deliveries_are_recovered_in_order(store: &dyn Store) {
     claimed.sort_unstable();
     assert_eq!(claimed, [101], "102 waits for 101, which comes before 103, which had begun");
     assert_eq!(recover(store, all, 100).await, Recovered { count: 0, rest: None });
+    assert_eq!(count(sample::NOON, 100).await.unwrap(), 0);
 }
 
 /// Per destination, with the age of the oldest, through everything that settles and revives.
@@ -271,6 +276,7 @@ pub async fn a_deleted_destination_is_sent_nothing(store: &dyn Store) {
     assert_eq!(claim(store, TO).await, [0_i64; 0]);
     assert!(!store.redeliver(Id::from_i64(101), late()).await.unwrap());
     assert_eq!(recover(store, RecoverFrom::since(sample::NOON), 10).await.count, 0);
+    assert_eq!(store.count_dead(TO, sample::NOON, 10).await.unwrap(), 0);
     assert!(store.backlog().await.unwrap().iter().all(|of| of.destination_id != TO));
     assert_eq!(read(store, 102).await.state, DeliveryState::Pending);
 }
