@@ -67,9 +67,11 @@ pub(crate) mod csrf;
 pub(crate) mod session;
 
 mod account;
+mod excerpt;
 mod form;
 mod format;
 mod gate;
+mod incident;
 mod incidents;
 mod now;
 mod page;
@@ -132,6 +134,7 @@ pub(crate) fn table() -> Vec<Screen> {
     vec![
         Screen::new("/", Scope::Read, get(now::page)).in_nav("Now", "now", "g n"),
         Screen::new("/incidents", Scope::Read, get(incidents::page)).in_nav("Incidents", "incidents", "g i"),
+        Screen::new("/incidents/{id}", Scope::Read, get(incident::page)),
         Screen::new("/account", Scope::Read, get(account::page).post(account::change_password)),
         Screen::new("/sign-out", Scope::Read, post(account::sign_out)),
         Screen::open("/sign-in", get(sign_in::page).post(sign_in::submit)),

@@ -27,5 +27,6 @@ mod secrets;
 mod server;
 mod stream;
 mod ui;
+mod ui_incident;
 mod watch;
 mod webhooks;
