@@ -101,7 +101,7 @@ async function call(element) {
     const answer = await fetch(path, { method, headers, body: method === "DELETE" ? undefined : JSON.stringify(sent) });
     const result = answer.status === 204 ? {} : await answer.json();
     if (!answer.ok) return refused(element, result.error);
-    if (done) toast(done);
+    if (done) toast(filled(done, result));
     then(element, result);
   } catch (error) {
     refused(element, { message: error instanceof SyntaxError ? error.message : "the hub does not answer: try again" });
@@ -139,19 +139,25 @@ function then(element, result) {
   const { then } = element.dataset;
   element.closest("dialog")?.close();
   if (element.matches("form")) element.reset();
-  if (then?.startsWith("/")) return location.assign(then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(result[name])));
+  if (then?.startsWith("/")) return location.assign(filled(then, result, encodeURIComponent));
   if (then?.startsWith("#")) {
     const shown = one(then);
     for (const place of all("[data-answer]", shown)) {
       const value = place.dataset.answer.split(".").reduce((object, name) => object?.[name], result);
-      const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
       if ("copy" in place.dataset) place.dataset.copy = text;
       (one("code", place) ?? place).textContent = text;
     }
+    for (const link of all("[data-answer-href]", shown)) link.href = filled(link.dataset.answerHref, result, encodeURIComponent);
     if (shown.matches("dialog")) shown.showModal();
     else shown.hidden = false;
   }
   refreshAll();
+}
+
+/** `text` with each `{field}` of the answer in its place. */
+function filled(text, result, write = String) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => write(result[name]));
 }
 
 function refused(element, { message, details }) {
@@ -263,6 +269,9 @@ function clicked(event) {
   for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   const copied = hit("[data-copy]");
   if (copied) copy(copied.dataset.copy);
+  const before = hit("[data-copy-before]");
+  if (before) copy(before.previousElementSibling.textContent);
+  hit("[data-close]")?.closest("dialog").close();
   if (hit("[data-theme-switch]")) switchTheme();
   const opener = hit("[data-open]");
   if (opener) {

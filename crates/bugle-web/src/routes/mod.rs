@@ -38,6 +38,8 @@ use crate::{
 };
 
 pub(crate) use incidents::filter as incident_filter;
+pub(crate) use integrations::{base_url, webhook_url};
+pub(crate) use receipts::{shown_query, shown_value};
 
 /// A parameter of a query.
 #[derive(Debug, Clone, Copy)]

@@ -73,9 +73,15 @@ mod format;
 mod gate;
 mod incident;
 mod incidents;
+mod markdown;
 mod now;
 mod page;
+mod receipt;
+mod receipts;
 mod sign_in;
+mod source;
+mod source_new;
+mod sources;
 mod welcome;
 
 use std::sync::LazyLock;
@@ -135,6 +141,12 @@ pub(crate) fn table() -> Vec<Screen> {
         Screen::new("/", Scope::Read, get(now::page)).in_nav("Now", "now", "g n"),
         Screen::new("/incidents", Scope::Read, get(incidents::page)).in_nav("Incidents", "incidents", "g i"),
         Screen::new("/incidents/{id}", Scope::Read, get(incident::page)),
+        Screen::new("/sources", Scope::Read, get(sources::page)).in_nav("Sources", "sources", "g s"),
+        Screen::new("/sources/new", Scope::Admin, get(source_new::page)),
+        Screen::new("/sources/{id}", Scope::Read, get(source::page)),
+        Screen::new("/receipts", Scope::Read, get(receipts::log)),
+        Screen::new("/receipts/{id}", Scope::Read, get(receipt::page)),
+        Screen::new("/quarantine", Scope::Read, get(receipts::quarantine)),
         Screen::new("/account", Scope::Read, get(account::page).post(account::change_password)),
         Screen::new("/sign-out", Scope::Read, post(account::sign_out)),
         Screen::open("/sign-in", get(sign_in::page).post(sign_in::submit)),

@@ -28,5 +28,6 @@ mod server;
 mod stream;
 mod ui;
 mod ui_incident;
+mod ui_sources;
 mod watch;
 mod webhooks;

@@ -2,6 +2,7 @@
 
 mod all;
 mod one;
+mod release;
 mod secrets;
 mod test;
 
@@ -15,7 +16,8 @@ use crate::app::App;
 pub(super) use secrets::{NewSecret, created as secret_created};
 
 pub(super) fn routes() -> Vec<Route> {
-    [all::routes(), one::routes(), secrets::routes(), test::routes()].into_iter().flatten().collect()
+    let rooms = [all::routes(), one::routes(), release::routes(), secrets::routes(), test::routes()];
+    rooms.into_iter().flatten().collect()
 }
 
 /// An integration as it is shown: all but its secrets.
@@ -41,7 +43,7 @@ fn view(app: &App, headers: &HeaderMap, integration: &Integration) -> Value {
 }
 
 /// Where the sender must call: below the configured public URL, else below the address this request came to.
-fn webhook_url(app: &App, headers: &HeaderMap, integration: &Integration) -> String {
+pub(crate) fn webhook_url(app: &App, headers: &HeaderMap, integration: &Integration) -> String {
     let base = base_url(app, headers);
     format!("{base}/api/v1/webhooks/{}/{}", integration.platform, integration.id)
 }

@@ -6,6 +6,8 @@ mod replay;
 mod reverify;
 mod shown;
 
+pub(crate) use shown::{shown_query, shown_value};
+
 use super::{CURSOR, LIMIT, MethodFilter, Param, Route};
 
 pub(super) fn routes() -> Vec<Route> {

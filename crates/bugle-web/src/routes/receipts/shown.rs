@@ -55,7 +55,8 @@ pub(super) async fn load(app: &App, text: &str) -> Result<Json<Value>, ApiError>
     Ok(Json(whole(&receipt, &signals)))
 }
 
-fn shown_value(value: &str) -> &str {
+/// A header's value, unless it is a credential.
+pub(crate) fn shown_value(value: &str) -> &str {
     if is_sealed(value) { HIDDEN } else { value }
 }
 
@@ -64,7 +65,8 @@ fn is_sealed(value: &str) -> bool {
     value.starts_with("sealed:") || value.starts_with("sealed-")
 }
 
-fn shown_query(query: &str) -> String {
+/// The query, its credentials hidden.
+pub(crate) fn shown_query(query: &str) -> String {
     let shown = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, value)) if is_sealed(value) => format!("{name}={HIDDEN}"),
         _ => pair.to_owned(),
