@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bugle_model::{
     Alert, Cursor, Event, Incident, IncidentId, IncidentStatus, IntegrationId, Page, Severity, id::Id,
 };
-use bugle_store::{Committed, IncidentFilter, PageRequest, StoreError};
+use bugle_store::{Committed, IncidentCount, IncidentFilter, PageRequest, StoreError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
     words,
     writer::Abort,
 };
+
+/// Documents that are opened for one page; what is in no column is looked for in them.
+const OPENED_MAX: u32 = 1_000;
 
 /// An incident with its document and its words written, so that the writer does not have to.
 pub(crate) struct WrittenIncident {
@@ -209,21 +212,25 @@ pub(crate) async fn page(
                 return Ok(Pager::new(page).finish());
             };
             let mut pager = Pager::new(page);
-            let (mut examined, mut last) = (0, 0);
+            let (mut examined, mut opened, mut last) = (0, 0, 0);
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 examined += 1;
                 last = row.get(0)?;
-                if admits(&filter, row)?
-                    && let Some(incident) = one_of(connection, sql::ONE, params![last])?
-                {
+                if !admits(&filter, row)? {
+                    continue;
+                }
+                opened += 1;
+                let found: Option<Incident> = one_of(connection, sql::ONE, params![last])?;
+                if let Some(incident) = found.filter(|found| holds(&filter, found)) {
                     pager.push(last, incident);
-                    if pager.is_full() {
-                        break;
-                    }
+                }
+                if pager.is_full() || opened == OPENED_MAX {
+                    break;
                 }
             }
-            Ok(if examined == EXAMINED_MAX { pager.finish_early(last) } else { pager.finish() })
+            let is_cut = examined == EXAMINED_MAX || opened == OPENED_MAX;
+            Ok(if is_cut && !pager.is_full() { pager.finish_early(last) } else { pager.finish() })
         })
         .await
 }
@@ -249,12 +256,14 @@ fn select<'c>(
         statement.raw_bind_parameter(3, value)?;
         Ok::<_, rusqlite::Error>(statement)
     };
+    let Some(search) = words::search_of(filter) else { return Ok(None) };
+    let open_only = filter.statuses == [IncidentStatus::Open];
     let mut statement = match filter {
-        IncidentFilter { query: Some(text), .. } if !text.trim().is_empty() => match words::search(text) {
-            None => return Ok(None),
-            Some(search) => by(sql::PAGE_WITH_WORDS, &search)?,
-        },
+        _ if !search.is_empty() => by(sql::PAGE_WITH_WORDS, &search)?,
         IncidentFilter { owner: Some(owner), .. } if !owner.is_empty() => by(sql::PAGE_WITH_OWNER, owner)?,
+        IncidentFilter { severity: Some(severity), .. } if open_only => {
+            by(sql::PAGE_OPEN_WITH_SEVERITY, &severity.code())?
+        }
         _ if unresolved_only => by_status(connection)?,
         IncidentFilter { severity: Some(severity), .. } => by(sql::PAGE_WITH_SEVERITY, &severity.code())?,
         IncidentFilter { platform: Some(platform), .. } => by(sql::PAGE_OF_PLATFORM, platform)?,
@@ -279,6 +288,36 @@ fn admits(filter: &IncidentFilter, row: &Row<'_>) -> rusqlite::Result<bool> {
         && filter.severity.is_none_or(|wanted| wanted == severity)
         && is(&filter.owner, 3)?
         && is(&filter.platform, 4)?)
+}
+
+/// Whether an incident has the service and the labels that are asked for. Words find nearly only such, and some others.
+fn holds(filter: &IncidentFilter, incident: &Incident) -> bool {
+    let is_of_service = filter.service.is_none() || filter.service == incident.service;
+    let mut labels = filter.labels.iter();
+    is_of_service && labels.all(|(name, value)| incident.labels.get(name) == Some(value))
+}
+
+/// Incidents that nobody has taken: the worst first, and of those the newest.
+pub(crate) async fn worst_open(readers: &Readers, limit: u32) -> Result<Vec<Incident>, StoreError> {
+    readers
+        .read("read the worst incidents", move |connection| {
+            let mut statement = connection.prepare_cached(sql::WORST_OPEN)?;
+            statement.query_map([limit], |row| decode(row, 0))?.collect()
+        })
+        .await
+}
+
+/// How many incidents there are of each status and severity.
+pub(crate) async fn counts(readers: &Readers) -> Result<Vec<IncidentCount>, StoreError> {
+    let read = |row: &Row<'_>| {
+        let count = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
+        Ok(IncidentCount { status: state(row, 0)?, severity: state(row, 1)?, count })
+    };
+    readers
+        .read("count incidents", move |connection| {
+            connection.prepare_cached(sql::COUNTS)?.query_map([], read)?.collect()
+        })
+        .await
 }
 
 /// A page of an incident's events.

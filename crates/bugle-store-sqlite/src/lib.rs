@@ -12,6 +12,7 @@
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
 
+mod activity;
 mod audit;
 mod checkpoint;
 mod claims;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_users.sql"),
     include_str!("../migrations/0005_fewer_indexes.sql"),
     include_str!("../migrations/0006_claims_by_kind.sql"),
+    include_str!("../migrations/0007_activity.sql"),
     include_str!("../migrations/0008_audit.sql"),
 ];
 

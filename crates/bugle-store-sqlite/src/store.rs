@@ -7,13 +7,14 @@ use bugle_model::{
     ReceiptId, Session, Timestamp, User, UserId, Verification,
 };
 use bugle_store::{
-    Appended, AuditFilter, Backlog, Claim, CommitError, Committed, DeliveryFilter, Inbox, IncidentFilter,
-    Instance, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered, Room, Settlement,
-    SignalOutcome, Step, Store, StoreError, StoreFacts,
+    Appended, AuditFilter, Backlog, CallCount, Claim, CommitError, Committed, DeliveryFilter, Inbox,
+    IncidentCount, IncidentFilter, Instance, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom,
+    Recovered, Room, Settlement, SignalOutcome, Step, Store, StoreError, StoreFacts,
 };
 
 use crate::{
-    SqliteStore, audit, config, deliveries, incidents, pipeline, receipts, redelivery, retention, users,
+    SqliteStore, activity, audit, config, deliveries, incidents, pipeline, receipts, redelivery, retention,
+    users,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -78,6 +79,14 @@ impl Store for SqliteStore {
 
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>> {
         incidents::page(&self.readers, filter, page).await
+    }
+
+    async fn worst_open(&self, limit: u32) -> Result<Vec<Incident>> {
+        incidents::worst_open(&self.readers, limit).await
+    }
+
+    async fn incident_counts(&self) -> Result<Vec<IncidentCount>> {
+        incidents::counts(&self.readers).await
     }
 
     async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>> {
@@ -149,6 +158,14 @@ impl Store for SqliteStore {
 
     async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned> {
         retention::prune(&self.writer, &self.retention, before, limit).await
+    }
+
+    async fn activity(&self, from_minute: i64) -> Result<Vec<CallCount>> {
+        activity::all(&self.readers, from_minute).await
+    }
+
+    async fn add_activity(&self, counts: Vec<CallCount>, from_minute: i64) -> Result<()> {
+        activity::add(&self.writer, counts, from_minute).await
     }
 
     async fn integrations(&self) -> Result<Vec<Integration>> {

@@ -1,6 +1,7 @@
 //! The words an incident is found by, and what a person types turned into a search that no syntax can break.
 
 use bugle_model::{Incident, signal::cut};
+use bugle_store::IncidentFilter;
 
 /// Text of one incident that is indexed.
 const INDEXED_BYTES_MAX: usize = 8 * 1024;
@@ -39,6 +40,28 @@ pub(crate) fn hash(words: &str) -> i64 {
         .cast_signed()
 }
 
+/// The search that finds all incidents of a filter, and perhaps some more: its words, its service, its labels. Empty where
+/// the filter has none of these; none when nothing can match.
+pub(crate) fn search_of(filter: &IncidentFilter) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(text) = filter.query.as_deref().filter(|text| !text.trim().is_empty()) {
+        parts.push(search(text)?);
+    }
+    parts.extend(filter.service.as_deref().and_then(phrase));
+    parts.extend(filter.labels.iter().filter_map(|(name, value)| {
+        let mut value = value.clone();
+        cut(&mut value, VALUE_BYTES_MAX);
+        phrase(&format!("{name} {value}"))
+    }));
+    Some(parts.join(" "))
+}
+
+/// A search for incidents in which this text stands. None when there is no word in it.
+fn phrase(text: &str) -> Option<String> {
+    let has_words = text.chars().any(char::is_alphanumeric);
+    has_words.then(|| format!("\"{}\"", text.replace(['"', '\0'], " ")))
+}
+
 /// A search for incidents that hold all the words of `text`, each as it stands or, with a `*` at its end, as a beginning.
 /// None when there is no word in it.
 pub(crate) fn search(text: &str) -> Option<String> {
@@ -71,6 +94,26 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(search(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn services_and_labels_are_searched_for_as_they_stand() {
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for (query, service, labels, expected) in [
+            (None, None, vec![], Some("")),
+            (Some("disk full"), Some("pay \"api\""), vec![], Some(r#""disk" "full" "pay  api ""#)),
+            (None, None, vec![label("env", "prod"), label("a", "b")], Some(r#""env prod" "a b""#)),
+            (None, Some("-"), vec![label("-", "*")], Some("")),
+            (Some("*"), Some("pay"), vec![], None),
+        ] {
+            let filter = IncidentFilter {
+                query: query.map(str::to_owned),
+                service: service.map(str::to_owned),
+                labels,
+                ..IncidentFilter::default()
+            };
+            assert_eq!(search_of(&filter).as_deref(), expected, "{filter:?}");
         }
     }
 

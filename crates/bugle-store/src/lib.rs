@@ -150,8 +150,34 @@ pub struct IncidentFilter {
     pub owner: Option<String>,
     /// This platform.
     pub platform: Option<String>,
+    /// This service.
+    pub service: Option<String>,
+    /// All of these labels, by name and whole value.
+    pub labels: Vec<(String, String)>,
     /// Words in its title, host, service or labels.
     pub query: Option<String>,
+}
+
+/// How many incidents there are of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncidentCount {
+    /// Their status.
+    pub status: IncidentStatus,
+    /// Their severity.
+    pub severity: Severity,
+    /// How many.
+    pub count: u64,
+}
+
+/// How many calls came from a platform in one minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallCount {
+    /// Which minute since 1970-01-01T00:00:00Z.
+    pub minute: i64,
+    /// The platform's slug.
+    pub platform: String,
+    /// How many.
+    pub calls: u64,
 }
 
 /// Which receipts.
@@ -265,6 +291,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn incident(&self, id: IncidentId) -> Result<Option<Incident>>;
     /// Incidents, newest first.
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>>;
+    /// Incidents that nobody has taken: the worst first, and of those the newest.
+    async fn worst_open(&self, limit: u32) -> Result<Vec<Incident>>;
+    /// How many incidents there are of each status and severity; without those of which there are none.
+    async fn incident_counts(&self) -> Result<Vec<IncidentCount>>;
     /// An incident's events, oldest first; the cursor is the last sequence seen.
     async fn timeline(&self, id: IncidentId, page: PageRequest) -> Result<Page<Event>>;
     /// Events of all incidents that stand above `position`, in the order of their commits. Whoever goes on from the last
@@ -314,6 +344,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// deliveries first. Never what is pending, unresolved or unsettled. An alert goes with the incident it belongs to;
     /// one that is not resolved and was heard of since then stays, without an incident.
     async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned>;
+
+    /// How many calls came, from a minute on.
+    async fn activity(&self, from_minute: i64) -> Result<Vec<CallCount>>;
+    /// Adds to those counts, and forgets what is before a minute.
+    async fn add_activity(&self, counts: Vec<CallCount>, from_minute: i64) -> Result<()>;
 
     /// All integrations that are not deleted.
     async fn integrations(&self) -> Result<Vec<Integration>>;

@@ -75,6 +75,12 @@ impl Query {
         values.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|word| !word.is_empty())
     }
 
+    /// Every value of `name`, whole: for text that may hold commas.
+    pub(crate) fn every<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.0.iter().filter(move |(known, _)| known == name);
+        values.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// The value of `name`, read as one word of a list.
     pub(crate) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, ApiError> {
         self.one(name).map(|text| one_of(name, text, words)).transpose()

@@ -57,6 +57,7 @@ statements! {
         ORDER BY i.id DESC LIMIT ?2";
     PAGE_WITH_SEVERITY = page!("i.severity = ?3");
     PAGE_WITH_OWNER = page!("i.owner = ?3");
+    PAGE_OPEN_WITH_SEVERITY = page!("i.status = 0 AND i.severity = ?3");
     PAGE_OF_PLATFORM = page!("i.platform = ?3");
     PAGE_WITH_WORDS = concat!("SELECT ", facts!(), " FROM incident_text t CROSS JOIN incident i ON i.id = t.rowid \
         WHERE t.words MATCH ?3 AND t.rowid < ?1 ORDER BY t.rowid DESC LIMIT ?2");
@@ -66,6 +67,10 @@ statements! {
         in_status!("?6"), " UNION ALL ", in_status!("?7"), " UNION ALL ", in_status!("?8"), " UNION ALL ",
         in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
+
+    WORST_OPEN = "SELECT document FROM incident INDEXED BY incident_open_by_severity \
+        WHERE status = 0 AND severity >= 0 ORDER BY severity DESC, id DESC LIMIT ?1";
+    COUNTS = "SELECT status, severity, incidents FROM incident_count WHERE status >= 0 AND incidents > 0";
 
     /// An event stands at its id, or above all others if one with a larger id was there before it. Positions grow with
     /// time like the ids, so that one whose events are all gone is not given out again.

@@ -10,6 +10,7 @@ macro_rules! statements {
     };
 }
 
+pub(crate) mod activity;
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod deliveries;

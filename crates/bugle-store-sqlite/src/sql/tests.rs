@@ -2,11 +2,19 @@
 
 use rusqlite::Connection;
 
-use super::{audit, config, deliveries, incidents, receipts, retention, users};
+use super::{activity, audit, config, deliveries, incidents, receipts, retention, users};
 
 /// Every statement there is, by noun.
-const GROUPS: &[&[(&str, &str)]] =
-    &[receipts::ALL, incidents::ALL, deliveries::ALL, retention::ALL, config::ALL, users::ALL, audit::ALL];
+const GROUPS: &[&[(&str, &str)]] = &[
+    receipts::ALL,
+    incidents::ALL,
+    deliveries::ALL,
+    retention::ALL,
+    config::ALL,
+    users::ALL,
+    audit::ALL,
+    activity::ALL,
+];
 
 /// Tables of a handful of rows that a person configured, or of one row.
 const SMALL: &[&str] =

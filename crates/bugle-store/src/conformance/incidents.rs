@@ -3,7 +3,7 @@
 use bugle_model::{Cursor, Incident, IncidentStatus, IntegrationId, ReceiptState, Severity, id::Id};
 
 use super::{ALL, sample};
-use crate::{CommitError, IncidentFilter, PageRequest, ReceiptOutcome, Step, Store};
+use crate::{CallCount, CommitError, IncidentFilter, PageRequest, PruneBefore, ReceiptOutcome, Step, Store};
 
 const OF: IntegrationId = IntegrationId::from_i64(5);
 
@@ -166,6 +166,83 @@ pub async fn incidents_are_filtered(store: &dyn Store) {
     keep(store, Incident { owner: None, ..next(&annes) }).await;
     assert_eq!(ids(store, owner("ann@example.com")).await, [0_i64; 0]);
     assert_eq!(ids(store, owner("")).await, [4, 3, 2, 1]);
+}
+
+/// A whole service, whole labels; what merely holds the same words is not meant.
+pub async fn services_and_labels_are_matched_whole(store: &dyn Store) {
+    let labelled = |id, service: &str, labels: &[(&str, &str)]| Incident {
+        title: "env prod billing".to_owned(),
+        service: Some(service.to_owned()),
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..sample::incident(id, OF)
+    };
+    keep(store, labelled(1, "billing", &[("env", "prod"), ("tier", "1")])).await;
+    keep(store, labelled(2, "billing-api", &[("env", "prod-eu"), ("tier", "1")])).await;
+    keep(store, labelled(3, "-", &[("env", "prod"), ("-", "*")])).await;
+    let filter = |service: &str, labels: &[(&str, &str)]| IncidentFilter {
+        service: (!service.is_empty()).then(|| service.to_owned()),
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..IncidentFilter::default()
+    };
+    for (service, labels, expected) in [
+        ("billing", &[][..], vec![1]),
+        ("billing-api", &[], vec![2]),
+        ("-", &[], vec![3]),
+        ("api", &[], vec![]),
+        ("", &[("env", "prod")], vec![3, 1]),
+        ("", &[("env", "PROD")], vec![]),
+        ("", &[("env", "prod"), ("tier", "1")], vec![1]),
+        ("", &[("-", "*")], vec![3]),
+        ("", &[("env", "")], vec![]),
+        ("billing", &[("env", "prod-eu")], vec![]),
+    ] {
+        assert_eq!(ids(store, filter(service, labels)).await, expected, "{service} {labels:?}");
+    }
+    let both = IncidentFilter { query: Some("billing".to_owned()), ..filter("", &[("tier", "1")]) };
+    assert_eq!(ids(store, both).await, [2, 1]);
+}
+
+/// The counts follow every change; the worst of those that nobody has taken come first.
+pub async fn incidents_are_counted_and_the_worst_come_first(store: &dyn Store) {
+    let counts = async || {
+        let counted = store.incident_counts().await.unwrap();
+        let mut counts: Vec<_> =
+            counted.iter().map(|one| (one.status.as_str(), one.severity.as_str(), one.count)).collect();
+        counts.sort_unstable();
+        counts
+    };
+    let worst = async |limit| -> Vec<i64> {
+        store.worst_open(limit).await.unwrap().iter().map(|incident| incident.id.as_i64()).collect()
+    };
+    assert_eq!((counts().await, worst(9).await), (vec![], vec![]));
+    let critical = Incident { severity: Severity::Critical, ..sample::incident(1, OF) };
+    for incident in [critical.clone(), sample::incident(2, OF), sample::incident(3, OF)] {
+        keep(store, incident).await;
+    }
+    assert_eq!(counts().await, [("open", "critical", 1), ("open", "high", 2)]);
+    assert_eq!((worst(9).await, worst(2).await), (vec![1, 3, 2], vec![1, 3]));
+    let taken = Incident { status: IncidentStatus::Acknowledged, ..next(&critical) };
+    keep(store, taken.clone()).await;
+    assert_eq!(counts().await, [("acknowledged", "critical", 1), ("open", "high", 2)]);
+    assert_eq!(worst(9).await, [3, 2]);
+    keep(store, Incident { title: "Still long".to_owned(), ..next(&taken) }).await;
+    keep(store, resolved(&sample::incident(3, OF), 5)).await;
+    assert_eq!(counts().await, [("acknowledged", "critical", 1), ("fixed", "high", 1), ("open", "high", 1)]);
+    let before = PruneBefore { receipts: None, incidents: Some(sample::after(60)) };
+    while store.prune(before, 100).await.unwrap().more {}
+    assert_eq!(counts().await, [("acknowledged", "critical", 1), ("open", "high", 1)]);
+}
+
+/// Counts add up, and what is old goes.
+pub async fn calls_are_counted_by_minute(store: &dyn Store) {
+    let calls = |minute, platform: &str, calls| CallCount { minute, platform: platform.to_owned(), calls };
+    store.add_activity(vec![calls(10, "grafana", 2), calls(10, "datadog", 1)], 0).await.unwrap();
+    store.add_activity(vec![calls(10, "grafana", 3), calls(11, "grafana", 4)], 10).await.unwrap();
+    let all = [calls(10, "datadog", 1), calls(10, "grafana", 5), calls(11, "grafana", 4)];
+    assert_eq!(store.activity(0).await.unwrap(), all);
+    assert_eq!(store.activity(11).await.unwrap(), all[2..]);
+    store.add_activity(Vec::new(), 11).await.unwrap();
+    assert_eq!(store.activity(0).await.unwrap(), all[2..]);
 }
 
 /// Words of title, host, service and labels, as they are now; whatever a person types is a search and no syntax.

@@ -39,6 +39,8 @@ macro_rules! conformance_tests {
             incidents: a_step_is_kept_whole, a_stale_revision_conflicts_and_leaves_nothing,
                 one_unresolved_incident_for_a_grouping_key, the_incident_resolved_last_is_found,
                 an_alert_moves_to_its_next_incident, incidents_are_filtered, words_find_incidents,
+                services_and_labels_are_matched_whole, incidents_are_counted_and_the_worst_come_first,
+                calls_are_counted_by_minute,
                 lists_come_in_pages;
             deliveries: deliveries_of_an_incident_go_in_order, a_claim_is_exclusive_until_it_is_given_back,
                 a_retry_waits_for_its_time, neither_kind_hides_the_other, a_dead_delivery_blocks_nobody_and_can_be_sent_again,

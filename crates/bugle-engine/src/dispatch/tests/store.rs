@@ -12,8 +12,8 @@ use bugle_model::{
     Receipt, ReceiptId, Session, Severity, Timestamp, User, UserId, Verification, event::Actor,
 };
 use bugle_store::{
-    Appended, AuditFilter, Backlog, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox,
-    IncidentFilter, Instance, Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered,
+    Appended, AuditFilter, Backlog, CallCount, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox,
+    IncidentCount, IncidentFilter, Instance, Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered,
     Room, Settlement, SignalOutcome, Step, StoreFacts,
 };
 use tokio::sync::Notify;
@@ -368,6 +368,18 @@ impl Store for MemoryStore {
         unused()
     }
     async fn prune(&self, _: PruneBefore, _: u32) -> Result<Pruned> {
+        unused()
+    }
+    async fn worst_open(&self, _: u32) -> Result<Vec<Incident>> {
+        unused()
+    }
+    async fn incident_counts(&self) -> Result<Vec<IncidentCount>> {
+        unused()
+    }
+    async fn activity(&self, _: i64) -> Result<Vec<CallCount>> {
+        unused()
+    }
+    async fn add_activity(&self, _: Vec<CallCount>, _: i64) -> Result<()> {
         unused()
     }
     async fn integrations(&self) -> Result<Vec<Integration>> {

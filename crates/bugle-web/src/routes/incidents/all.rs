@@ -19,11 +19,15 @@ const FILTERS: &[Param] = &[
     Param { name: "severity", doc: "critical, high, medium, low or info." },
     Param { name: "owner", doc: "An e-mail address; empty for those that nobody has." },
     Param { name: "platform", doc: "The platform whose alert opened it." },
+    Param { name: "service", doc: "The service of the alert that opened it." },
+    Param { name: "label", doc: "A label that all its alerts share, as `name:value`; repeated for several." },
     Param { name: "q", doc: "Words in its title, host, service or labels." },
     LIMIT,
     CURSOR,
 ];
 
+/// Most labels of one search.
+const LABELS_MAX: usize = 8;
 /// Longest search; no title is longer.
 const SEARCH_CHARS_MAX: usize = 200;
 
@@ -59,8 +63,25 @@ pub(crate) fn filter(query: &Query) -> Result<IncidentFilter, ApiError> {
         severity: query.word("severity", &severities)?,
         owner: query.given("owner").map(str::to_owned),
         platform: query.one("platform").map(str::to_owned),
+        service: query.one("service").map(str::to_owned),
+        labels: labels(query)?,
         query: search.map(str::to_owned),
     })
+}
+
+/// Labels as `name:value`; a value may hold anything, more colons too.
+fn labels(query: &Query) -> Result<Vec<(String, String)>, ApiError> {
+    let labels: Vec<_> = query.every("label").collect();
+    if labels.len() > LABELS_MAX {
+        return Err(ApiError::parameter("label", format!("`label` may be given at most {LABELS_MAX} times")));
+    }
+    let refused =
+        || ApiError::parameter("label", "write a label as `name:value`, such as `env:prod`".to_owned());
+    let pair = |text: &str| {
+        let (name, value) = text.split_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(refused)?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    labels.into_iter().map(pair).collect()
 }
 
 fn statuses(query: &Query) -> Result<Vec<IncidentStatus>, ApiError> {
@@ -98,6 +119,27 @@ mod tests {
         for (text, expected) in table {
             let query = Query::of(&format!("/?{text}").parse().unwrap());
             assert_eq!(statuses(&query).ok().as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_are_names_and_whole_values() {
+        for (text, expected) in [
+            ("", Some(vec![])),
+            ("label=env:prod&label=url:http://a,b", Some(vec![("env", "prod"), ("url", "http://a,b")])),
+            ("label=env:", Some(vec![("env", "")])),
+            ("label=env", None),
+            ("label=:prod", None),
+            (
+                "label=a:1&label=a:1&label=a:1&label=a:1&label=a:1&label=a:1&label=a:1&label=a:1&label=a:1",
+                None,
+            ),
+        ] {
+            let found = labels(&Query::of(&format!("/?{text}").parse().unwrap())).ok();
+            let expected = expected.map(|pairs| {
+                pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+            });
+            assert_eq!(found, expected, "{text}");
         }
     }
 
