@@ -102,6 +102,7 @@ async function call(element) {
     const result = answer.status === 204 ? {} : await answer.json();
     if (!answer.ok) return refused(element, result.error);
     if (done) toast(filled(done, result));
+    element.dispatchEvent(new CustomEvent("answered", { bubbles: true, detail: result }));
     then(element, result);
   } catch (error) {
     refused(element, { message: error instanceof SyntaxError ? error.message : "the hub does not answer: try again" });
@@ -128,11 +129,23 @@ function valueOf(field) {
   if (as === "flag") return field.checked;
   if (["checkbox", "radio"].includes(field.type) && !field.checked) return undefined;
   if (as === "null") return field.value.trim() || null;
-  if (field.value === "" || field.type === "submit") return undefined;
+  if ((field.value === "" && !("empty" in field.dataset)) || field.type === "submit") return undefined;
   if (as === "number") return Number(field.value);
   if (as === "list") return field.value.split(/[\n,]/).map((word) => word.trim()).filter(Boolean);
+  if (as === "pairs") return pairsOf(field.value);
+  if (as === "setting") return /^(true|false|[[{].*)$/s.test(field.value.trim()) ? JSON.parse(field.value) : field.value;
   if (as === "json") return JSON.parse(field.value);
   return field.value;
+}
+
+/** Lines such as `name: value`. */
+function pairsOf(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  return Object.fromEntries(lines.map((line) => {
+    const at = line.indexOf(":");
+    if (at < 1) throw new SyntaxError(`"${line}" is not a name and a value: write them as name: value`);
+    return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  }));
 }
 
 function then(element, result) {
@@ -149,6 +162,7 @@ function then(element, result) {
       (one("code", place) ?? place).textContent = text;
     }
     for (const link of all("[data-answer-href]", shown)) link.href = filled(link.dataset.answerHref, result, encodeURIComponent);
+    for (const part of all("[data-if-answer]", shown)) part.hidden = result[part.dataset.ifAnswer] == null;
     if (shown.matches("dialog")) shown.showModal();
     else shown.hidden = false;
   }

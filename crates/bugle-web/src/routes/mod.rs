@@ -37,6 +37,7 @@ use crate::{
     envelope, ui,
 };
 
+pub(crate) use destinations::shown_headers;
 pub(crate) use incidents::filter as incident_filter;
 pub(crate) use integrations::{base_url, webhook_url};
 pub(crate) use receipts::{shown_query, shown_value};

@@ -42,9 +42,11 @@
 //! ```
 //!
 //! - A field's name is its path in the body: `settings.channel`. Empty fields are left out. `data-as` on a field says what
-//!   it is when it is not text: `number`, `flag` (a checkbox), `list` (of words or lines), `json`, `null` (empty is null).
+//!   it is when it is not text: `number`, `flag` (a checkbox), `list` (of words or lines), `pairs` (lines of `name: value`),
+//!   `setting` (text, or JSON where it looks so), `json`, `null` (empty is null). `data-empty`: an empty one counts.
 //! - `data-then` says what follows: nothing refreshes what is on the page; a path is gone to, `{id}` in it being a field of
-//!   the answer; `#id` shows that element, and every `data-answer="field"` in it holds that field.
+//!   the answer; `#id` shows that element, and every `data-answer="field"` in it holds that field; what is marked with
+//!   `data-if-answer="field"` shows only when there is one. Scripts of a page hear `answered`.
 //! - `data-done` is said in passing, `data-confirm` is asked before.
 //! - A refusal is shown at the field that the error names, else above the form's buttons or in passing.
 //!

@@ -67,7 +67,7 @@ async fn create(
 }
 
 /// Lifts the fields of `webhook_config` out, beside whatever stands next to it.
-fn unwrapped(mut body: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+pub(super) fn unwrapped(mut body: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
     let Some(config) = body.remove("webhook_config") else { return Ok(body) };
     let Value::Object(config) = config else {
         return Err(ApiError::field(

@@ -2,7 +2,9 @@
 
 mod all;
 mod enable;
+mod health;
 mod one;
+mod preview;
 mod recover;
 mod secrets;
 mod shown;
@@ -14,11 +16,20 @@ use serde_json::{Value, json};
 use super::{MethodFilter, Param, Route};
 use crate::app::App;
 
+pub(crate) use shown::headers as shown_headers;
+
 pub(super) fn routes() -> Vec<Route> {
-    [all::routes(), one::routes(), secrets::routes(), verify::routes(), enable::routes(), recover::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let rooms = [
+        all::routes(),
+        one::routes(),
+        secrets::routes(),
+        verify::routes(),
+        enable::routes(),
+        recover::routes(),
+        health::routes(),
+        preview::routes(),
+    ];
+    rooms.into_iter().flatten().collect()
 }
 
 /// A destination as it is shown: nothing of it that may be a secret.

@@ -37,15 +37,26 @@ async fn get(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<Json<
 async fn patch(
     State(app): State<App>,
     PathOf(id): PathOf<String>,
-    JsonBody(mut patch): JsonBody<DestinationPatch>,
+    JsonBody(patch): JsonBody<DestinationPatch>,
 ) -> Result<Json<Value>, ApiError> {
-    let (known, circuit) = app.engine.destination(&id)?;
+    let (_, circuit) = app.engine.destination(&id)?;
+    let patch = restored(&app, &id, patch)?;
+    let destination = app.engine.patch_destination(&id, patch).await?;
+    Ok(Json(view(&app, &destination, circuit)))
+}
+
+/// The change with what an answer had hidden put back.
+pub(super) fn restored(
+    app: &App,
+    id: &str,
+    mut patch: DestinationPatch,
+) -> Result<DestinationPatch, ApiError> {
+    let (known, _) = app.engine.destination(id)?;
     if let Some(headers) = &mut patch.headers {
         shown::restore(headers, &known)?;
     }
     patch.url = shown::restore_url(patch.url.take(), &known)?;
-    let destination = app.engine.patch_destination(&id, patch).await?;
-    Ok(Json(view(&app, &destination, circuit)))
+    Ok(patch)
 }
 
 async fn delete(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<StatusCode, ApiError> {

@@ -15,7 +15,7 @@ const HARMLESS: &[&str] = &["accept", "accept-language", "content-type", "user-a
 const CREDENTIAL_WORDS: &[&str] = &["basic", "bearer", "geniekey", "splunk", "token"];
 
 /// Headers with the values hidden that may be secret.
-pub(super) fn headers(headers: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+pub(crate) fn headers(headers: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), if may_show(name, value) { value.as_str() } else { HIDDEN }))
