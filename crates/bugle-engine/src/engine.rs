@@ -7,7 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use bugle_model::{
-    Circuit, Clock, Delivery, Destination, DestinationId, IdGenerator, Verdict, destination::CircuitPhase,
+    Circuit, Clock, Delivery, Destination, DestinationId, IdGenerator, Timestamp, Verdict,
+    destination::CircuitPhase,
 };
 use bugle_platforms::scheme::Sealer;
 use bugle_store::{Store, StoreError};
@@ -58,6 +59,8 @@ pub struct Engine {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: EngineSettings,
+    /// When this process opened the store.
+    opened_at: Timestamp,
     ids: IdGenerator,
     sealer: Sealer,
     directory: Directory,
@@ -109,6 +112,7 @@ impl Engine {
                     public_url: settings.public_url.as_ref().map(Url::to_string),
                     ..DispatcherParts::new(store.clone(), sender, clock.clone(), control, observer)
                 }),
+                opened_at: clock.now(),
                 store,
                 clock,
                 settings,
@@ -174,6 +178,11 @@ impl Engine {
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// When this process opened the store.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
     }
 
     /// Makes ids.
@@ -259,7 +268,8 @@ impl Engine {
         &self.settings.allowed_networks
     }
 
-    pub(crate) fn retention(&self) -> Retention {
+    /// What is kept for how long.
+    pub fn retention(&self) -> Retention {
         self.settings.retention
     }
 

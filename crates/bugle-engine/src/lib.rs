@@ -7,11 +7,12 @@
 //!
 //! Beside it: [`directory`] holds the configuration in memory, [`config`] changes it, [`accounts`] lets people in, [`incidents`] are acted on,
 //! [`quarantine`] is let go,
-//! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`watch`] reports what is wrong with Bugle itself, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
+//! [`stream`] tells who listens what happens, [`retention`] lets go of what is old, [`routing`] explains who is told and who is not, [`audit`] keeps who changed what, [`watch`] reports what is wrong with Bugle itself, [`metrics`] and [`health`] tell what really happened. [`Engine`] ties them together.
 //!
 //! What never lives here: HTTP routes and SQL. Only [`send`] opens a socket.
 
 pub mod accounts;
+pub mod audit;
 pub mod config;
 pub mod correlate;
 pub mod directory;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod quarantine;
 pub mod retention;
+pub mod routing;
 pub mod send;
 pub mod stream;
 pub mod watch;

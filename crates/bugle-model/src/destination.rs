@@ -72,6 +72,13 @@ impl Destination {
     pub fn wants(&self, event: &Event) -> bool {
         (self.events.is_empty() || self.events.contains(&event.kind)) && self.filter.admits(event)
     }
+
+    /// Every reason why it does not want this event; none when it does.
+    pub fn objections(&self, event: &Event) -> Vec<Objection> {
+        let kind = (!self.events.is_empty() && !self.events.contains(&event.kind))
+            .then(|| Objection::EventKind { wanted: self.events.clone() });
+        kind.into_iter().chain(self.filter.objections(event)).collect()
+    }
 }
 
 /// A URL without what may be secret in it. Services like Slack put the secret in the path, so a long segment is hidden.
@@ -117,6 +124,63 @@ impl Filter {
             && one_of(self.severities.is_empty(), self.severities.contains(&incident.severity))
             && self.labels.iter().all(|(name, value)| incident.labels.get(name) == Some(value))
     }
+
+    /// Each condition that does not hold. Slower than [`Filter::admits`], which is asked for every event.
+    fn objections(&self, event: &Event) -> Vec<Objection> {
+        let incident = &event.incident;
+        let mut found = Vec::new();
+        if !self.platforms.is_empty() && !self.platforms.contains(&incident.platform) {
+            found.push(Objection::Platform { wanted: self.platforms.clone() });
+        }
+        if !self.integrations.is_empty() && !self.integrations.contains(&incident.integration_id) {
+            found.push(Objection::Integration { wanted: self.integrations.clone() });
+        }
+        if !self.severities.is_empty() && !self.severities.contains(&incident.severity) {
+            found.push(Objection::Severity { wanted: self.severities.clone() });
+        }
+        let differing = self.labels.iter().filter(|(name, value)| incident.labels.get(*name) != Some(*value));
+        found.extend(differing.map(|(name, wanted)| Objection::Label {
+            name: name.clone(),
+            wanted: wanted.clone(),
+            found: incident.labels.get(name).cloned(),
+        }));
+        found
+    }
+}
+
+/// Why a destination does not want an event: the condition that fails, and what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "condition", rename_all = "snake_case")]
+pub enum Objection {
+    /// It wants other kinds of event.
+    EventKind {
+        /// Those it wants.
+        wanted: Vec<EventKind>,
+    },
+    /// It wants other platforms.
+    Platform {
+        /// Their slugs.
+        wanted: Vec<String>,
+    },
+    /// It wants other integrations.
+    Integration {
+        /// Those it wants.
+        wanted: Vec<IntegrationId>,
+    },
+    /// It wants other severities.
+    Severity {
+        /// Those it wants.
+        wanted: Vec<Severity>,
+    },
+    /// A label is missing or has another value.
+    Label {
+        /// The label.
+        name: String,
+        /// The value it must have.
+        wanted: String,
+        /// The value it has.
+        found: Option<String>,
+    },
 }
 
 /// When a failed attempt is tried again: exponential, with jitter that only ever adds.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bugle_model::{Timestamp, UserId};
+use bugle_model::{AuditAction, Timestamp, User, UserId};
 use secrecy::SecretString;
 
 use super::hash;
@@ -69,6 +69,13 @@ impl Engine {
         let expires_at = self.clock().now().plus(LINK_AGE_MAX);
         let hash = hash(secrecy::ExposeSecret::expose_secret(&token));
         self.accounts().links.add(Link { hash, purpose, expires_at });
+        Ok(token)
+    }
+
+    /// Makes a link's token with which a user chooses a password, for whoever hands it on.
+    pub async fn link_user(&self, user: &User) -> Result<SecretString, ConfigError> {
+        let token = self.make_link(Purpose::SetPassword(user.id))?;
+        self.note(AuditAction::UserLinked, (user.id, user.name.as_str()), None).await;
         Ok(token)
     }
 

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     attempts: attempts::Attempts,
+    pub(crate) failures: crate::audit::Failures,
     links: links::Links,
     passwords: passwords::Passwords,
 }

@@ -2,13 +2,14 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use bugle_model::{Session, Timestamp, User, UserId};
+use bugle_model::{AuditAction, Session, Timestamp, User, UserId};
 use bugle_store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Purpose, UserPatch, hash, passwords::Busy};
 use crate::{
     Engine,
+    audit::{as_user, on_behalf_of},
     config::{ConfigError, random_bytes},
 };
 
@@ -75,16 +76,20 @@ impl Engine {
         begun.map_err(|retry_after| SignInError::TooMany { retry_after })?;
         let name = name.trim().to_lowercase();
         let users = self.store().users().await?;
-        let user = users.into_iter().find(|user| user.name.to_lowercase() == name && !user.disabled);
+        let named = users.into_iter().find(|user| user.name.to_lowercase() == name);
+        let user = named.clone().filter(|user| !user.disabled);
         let stored = user.as_ref().and_then(|user| user.password.clone());
         let fits = self.accounts().passwords.verify(password, stored).await?;
         let Some(user) = user.filter(|_| fits) else {
             tracing::warn!(%address, "somebody failed to sign in");
+            self.note_failed_sign_in(named.as_ref(), address).await;
             return Err(SignInError::Wrong);
         };
         attempts.forgive(&name, address);
         tracing::info!(user = %user.id, %address, "signed in");
-        self.begin_session(&user).await
+        let token = self.begin_session(&user).await?;
+        self.note_sign_in(&user, "by password", Some(address)).await;
+        Ok(token)
     }
 
     /// Signs in whoever has a link made for [`Purpose::SignIn`] or [`Purpose::SetPassword`]; the latter sets the password
@@ -98,12 +103,13 @@ impl Engine {
             (Some(Purpose::SignIn(id)), _) => self.user(&id.to_string()).await?,
             (Some(Purpose::SetPassword(id)), Some(password)) => {
                 let id = id.to_string();
-                super::passwords::check(&password, &self.user(&id).await?.name)?;
+                let user = self.user(&id).await?;
+                super::passwords::check(&password, &user.name)?;
                 if !self.accounts().links.take(token) {
                     return Err(SignInError::Wrong);
                 }
                 let patch = UserPatch { password: Some(password), ..UserPatch::default() };
-                let user = self.update_user(&id, patch).await?;
+                let user = on_behalf_of(as_user(&user), self.update_user(&id, patch)).await?;
                 return self.begin_session_unless_disabled(&user).await;
             }
             _ => return Err(SignInError::Wrong),
@@ -115,7 +121,12 @@ impl Engine {
     }
 
     async fn begin_session_unless_disabled(&self, user: &User) -> Result<SecretString, SignInError> {
-        if user.disabled { Err(SignInError::Wrong) } else { self.begin_session(user).await }
+        if user.disabled {
+            return Err(SignInError::Wrong);
+        }
+        let token = self.begin_session(user).await?;
+        self.note_sign_in(user, "by link", None).await;
+        Ok(token)
     }
 
     /// Begins a session of a user who has proven who they are.
@@ -170,7 +181,9 @@ impl Engine {
         let _changing = self.changing().await;
         let mut user = self.user(&id.to_string()).await?;
         user.session_epoch += 1;
-        Ok(self.store().put_user(user).await?)
+        self.store().put_user(user.clone()).await?;
+        self.note(AuditAction::UserSignedOut, (user.id, user.name.as_str()), None).await;
+        Ok(())
     }
 
     /// Sets a new password for a user who knows the old one. Every session ends; the token is of a new one.
@@ -188,7 +201,8 @@ impl Engine {
         }
         self.accounts().attempts.forgive(&user.name, address);
         let patch = UserPatch { password: Some(new), ..UserPatch::default() };
-        let user = self.update_user(&user.id.to_string(), patch).await?;
+        let id = user.id.to_string();
+        let user = on_behalf_of(as_user(user), self.update_user(&id, patch)).await?;
         self.begin_session(&user).await
     }
 }

@@ -1,13 +1,14 @@
 //! Users: made, changed and deleted. Whoever has an admin's API key can always make another admin.
 
-use bugle_model::{Scope, User, UserId, limits};
+use bugle_model::{AuditAction, Scope, User, UserId, limits};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::passwords;
 use crate::{
     Engine,
-    config::{ConfigError, random_bytes},
+    audit::{as_user, on_behalf_of},
+    config::{ConfigError, changed, random_bytes},
 };
 
 /// Longest sign-in name, in bytes: that of an e-mail address.
@@ -57,7 +58,9 @@ impl Engine {
         let name = checked_name(&new.name)?;
         let password = self.checked_password(new.password, &name).await?;
         let _changing = self.changing().await;
-        self.add_user(&self.users().await?, name, new.role, password).await
+        let user = self.add_user(&self.users().await?, name, new.role, password).await?;
+        self.note(AuditAction::UserCreated, (user.id, user.name.as_str()), [role(&user)]).await;
+        Ok(user)
     }
 
     /// Makes the first user, an admin, for whoever has the link. Nobody when there is one already.
@@ -74,7 +77,10 @@ impl Engine {
         if !users.is_empty() || !self.accounts().links.take(token) {
             return Ok(None);
         }
-        self.add_user(&users, name, Scope::Admin, password).await.map(Some)
+        let user = self.add_user(&users, name, Scope::Admin, password).await?;
+        let noting = self.note(AuditAction::UserCreated, (user.id, user.name.as_str()), [role(&user)]);
+        on_behalf_of(as_user(&user), noting).await;
+        Ok(Some(user))
     }
 
     async fn add_user(
@@ -115,6 +121,7 @@ impl Engine {
         let users = self.users().await?;
         let mut user = users.iter().find(|user| user.id == current.id).cloned();
         let user = user.as_mut().ok_or_else(|| ConfigError::not_found("user", id))?;
+        let before = user.clone();
         if let Some(name) = name {
             is_free(&name, &users, Some(user.id))?;
             user.name = name;
@@ -131,6 +138,8 @@ impl Engine {
             is_not_last_admin(user.id, &users)?;
         }
         self.store().put_user(user.clone()).await?;
+        let details = changed::user(&before, user);
+        self.note(AuditAction::UserChanged, (user.id, user.name.as_str()), details).await;
         Ok(user.clone())
     }
 
@@ -141,7 +150,9 @@ impl Engine {
         let user = users.iter().find(|user| user.id.to_string() == id);
         let user = user.ok_or_else(|| ConfigError::not_found("user", id))?;
         is_not_last_admin(user.id, &users)?;
-        Ok(self.store().delete_user(user.id).await?)
+        self.store().delete_user(user.id).await?;
+        self.note(AuditAction::UserDeleted, (user.id, user.name.as_str()), None).await;
+        Ok(())
     }
 
     async fn checked_password(
@@ -153,6 +164,10 @@ impl Engine {
         passwords::check(&password, name)?;
         self.accounts().passwords.hash(password).await.map(Some)
     }
+}
+
+fn role(user: &User) -> String {
+    format!("role {}", changed::scope(user.role))
 }
 
 fn checked_name(name: &str) -> Result<String, ConfigError> {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bugle_model::{
-    Circuit, CircuitPolicy, Destination, DestinationId, EventKind, RetryPolicy, Secret, Timestamp,
-    destination::Filter, limits,
+    AuditAction, Circuit, CircuitPolicy, Destination, DestinationId, EventKind, RetryPolicy, Secret,
+    Timestamp, destination::Filter, limits,
 };
 use bugle_platforms::{Dialect, dialect::Wishes, table};
 use bugle_store::{RecoverFrom, Recovered, StoreError};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{ConfigError, generate_secret, integrations::checked_name, secrets::random_bytes};
+use super::{ConfigError, changed, generate_secret, integrations::checked_name, secrets::random_bytes};
 use crate::{Engine, send::guard};
 
 /// What a destination is made from.
@@ -104,7 +104,7 @@ impl Engine {
     ) -> Result<(Destination, Option<SecretString>), ConfigError> {
         let _changing = self.changing().await;
         let (destination, made) = self.draft_destination(new)?;
-        self.put_destination(destination.clone()).await?;
+        self.put_destination(destination.clone(), AuditAction::DestinationCreated).await?;
         Ok((destination, made))
     }
 
@@ -161,7 +161,7 @@ impl Engine {
     ) -> Result<Destination, ConfigError> {
         let _changing = self.changing().await;
         let destination = self.changed_destination(id, patch)?;
-        self.put_destination(destination.clone()).await?;
+        self.put_destination(destination.clone(), AuditAction::DestinationChanged).await?;
         Ok(destination)
     }
 
@@ -187,7 +187,7 @@ impl Engine {
         destination.disabled_reason = None;
         destination.updated_at = self.clock().now();
         self.store().settle(Vec::new(), vec![(destination.id, Circuit::default())]).await?;
-        self.put_destination(destination.clone()).await?;
+        self.put_destination(destination.clone(), AuditAction::DestinationEnabled).await?;
         Ok(destination)
     }
 
@@ -203,7 +203,7 @@ impl Engine {
         destination.enabled = false;
         destination.disabled_reason = Some(reason);
         destination.updated_at = self.clock().now();
-        self.put_destination(destination).await
+        self.put_destination(destination, AuditAction::DestinationDisabled).await
     }
 
     /// Adds a secret to a destination. The old ones end after `overlap`, a day unless given.
@@ -220,7 +220,7 @@ impl Engine {
         let now = self.clock().now();
         destination.updated_at = now;
         self.check_destination(&destination, now)?;
-        self.put_destination(destination.clone()).await?;
+        self.put_destination(destination.clone(), AuditAction::DestinationSecretAdded).await?;
         Ok((destination, secret))
     }
 
@@ -231,6 +231,8 @@ impl Engine {
         self.store().delete_destination(destination.id, self.clock().now()).await?;
         self.reload_destinations().await?;
         self.circuit_log().forget(destination.id);
+        let subject = (destination.id, destination.name.as_str());
+        self.note(AuditAction::DestinationDeleted, subject, None).await;
         Ok(())
     }
 
@@ -257,6 +259,11 @@ impl Engine {
         let (destination, _) = self.destination(id)?;
         let step = self.store().recover(destination.id, from, self.clock().now(), limit).await?;
         self.dispatcher().wake(destination.id);
+        if from == RecoverFrom::since(from.created_at) {
+            let subject = (destination.id, destination.name.as_str());
+            self.note(AuditAction::DestinationRecovered, subject, [format!("since {}", from.created_at)])
+                .await;
+        }
         Ok(step)
     }
 
@@ -267,9 +274,17 @@ impl Engine {
         Ok(self.store().count_dead(destination.id, since, limits::DEAD_COUNTED_MAX).await?)
     }
 
-    pub(super) async fn put_destination(&self, destination: Destination) -> Result<(), StoreError> {
-        self.store().put_destination(destination).await?;
+    /// Keeps a destination, and who did what to it.
+    pub(super) async fn put_destination(
+        &self,
+        destination: Destination,
+        action: AuditAction,
+    ) -> Result<(), StoreError> {
+        let before = self.directory().destination(destination.id);
+        self.store().put_destination(destination.clone()).await?;
         self.reload_destinations().await?;
+        let details = before.map(|before| changed::destination(&before, &destination)).unwrap_or_default();
+        self.note(action, (destination.id, destination.name.as_str()), details).await;
         Ok(())
     }
 

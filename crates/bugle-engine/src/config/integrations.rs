@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bugle_model::{Integration, IntegrationId, Secret, integration::RateLimit, signal::Patch};
+use bugle_model::{AuditAction, Integration, IntegrationId, Secret, integration::RateLimit, signal::Patch};
 use bugle_platforms::{Source, source::COMMON_SETTINGS, table};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{ConfigError, secrets::random_bytes};
+use super::{ConfigError, changed, secrets::random_bytes};
 use crate::Engine;
 
 /// What an integration is made from.
@@ -104,7 +104,7 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
-        self.put_integration(integration.clone()).await?;
+        self.put_integration(integration.clone(), AuditAction::IntegrationCreated).await?;
         Ok(integration)
     }
 
@@ -134,7 +134,7 @@ impl Engine {
             Patch::Set(limit) => integration.rate_limit = Some(limit),
         }
         integration.updated_at = self.clock().now();
-        self.put_integration(integration.clone()).await?;
+        self.put_integration(integration.clone(), AuditAction::IntegrationChanged).await?;
         Ok(integration)
     }
 
@@ -149,7 +149,7 @@ impl Engine {
         let mut integration = self.changeable_integration(id)?.as_ref().clone();
         let secret = self.rotate(&mut integration.secrets, value, overlap)?;
         integration.updated_at = self.clock().now();
-        self.put_integration(integration.clone()).await?;
+        self.put_integration(integration.clone(), AuditAction::IntegrationSecretAdded).await?;
         Ok((integration, secret))
     }
 
@@ -159,12 +159,22 @@ impl Engine {
         let integration = self.changeable_integration(id)?;
         self.store().delete_integration(integration.id, self.clock().now()).await?;
         self.reload_integrations().await?;
+        let subject = (integration.id, integration.name.as_str());
+        self.note(AuditAction::IntegrationDeleted, subject, None).await;
         Ok(())
     }
 
-    pub(super) async fn put_integration(&self, integration: Integration) -> Result<(), ConfigError> {
-        self.store().put_integration(integration).await?;
+    /// Keeps an integration, and who did what to it.
+    pub(super) async fn put_integration(
+        &self,
+        integration: Integration,
+        action: AuditAction,
+    ) -> Result<(), ConfigError> {
+        let before = self.directory().integration(integration.id);
+        self.store().put_integration(integration.clone()).await?;
         self.reload_integrations().await?;
+        let details = before.map(|before| changed::integration(&before, &integration)).unwrap_or_default();
+        self.note(action, (integration.id, integration.name.as_str()), details).await;
         Ok(())
     }
 }

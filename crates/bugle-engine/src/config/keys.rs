@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bugle_model::{ApiKey, ApiKeyId, Scope};
+use bugle_model::{ApiKey, ApiKeyId, AuditAction, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, integrations::checked_name, secrets::random_bytes};
+use super::{ConfigError, changed, integrations::checked_name, secrets::random_bytes};
 use crate::Engine;
 
 /// How often the use of a key is written down.
@@ -41,6 +41,12 @@ impl Engine {
         let _changing = self.changing().await;
         self.store().put_api_key(key.clone()).await?;
         self.reload_api_keys().await?;
+        self.note(
+            AuditAction::ApiKeyCreated,
+            (key.id, key.name.as_str()),
+            [changed::scope(key.scope).to_owned()],
+        )
+        .await;
         Ok((key, text))
     }
 
@@ -83,6 +89,7 @@ impl Engine {
         }
         self.store().delete_api_key(key.id).await?;
         self.reload_api_keys().await?;
+        self.note(AuditAction::ApiKeyDeleted, (key.id, key.name.as_str()), None).await;
         Ok(())
     }
 }

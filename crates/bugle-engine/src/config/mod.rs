@@ -1,5 +1,6 @@
 //! Changing the configuration: every change is checked, stored, and then taken over by the directory.
 
+pub(crate) mod changed;
 mod destinations;
 mod integrations;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bugle_model::{Secret, SecretId, limits};
+use bugle_model::{AuditAction, Secret, SecretId, limits};
 use secrecy::SecretString;
 
 use super::ConfigError;
@@ -73,7 +73,7 @@ impl Engine {
             return Err(ConfigError::invalid("secret_id", message));
         }
         integration.updated_at = now;
-        self.put_integration(integration).await
+        self.put_integration(integration, AuditAction::IntegrationSecretRemoved).await
     }
 
     /// Ends one secret of a destination at once. Without any, requests go unsigned, where the dialect allows it.
@@ -84,7 +84,7 @@ impl Engine {
         let now = self.clock().now();
         destination.updated_at = now;
         self.check_destination(&destination, now)?;
-        self.put_destination(destination).await?;
+        self.put_destination(destination, AuditAction::DestinationSecretRemoved).await?;
         Ok(())
     }
 }
