@@ -31,8 +31,21 @@ const PAGES = [
   { title: "incidents not found", path: () => "/incidents?q=nothing-is-called-this" },
   { title: "incident", path: async ({ hub }) => `/incidents/${(await busiest(hub)).id}` },
   { title: "sources", path: () => "/sources" },
+  { title: "incident with many alerts", path: async ({ hub }) => `/incidents/${(await hub.list("/incidents?q=build"))[0].id}` },
+  { title: "source gallery", path: () => "/sources/new" },
+  { title: "source wizard", path: () => "/sources/new?platform=datadog" },
+  { title: "calls", path: () => "/receipts" },
+  { title: "call", path: async ({ hub }) => `/receipts/${(await hub.list("/receipts?state=processed"))[0].id}` },
+  { title: "call in quarantine", path: async ({ hub }) => `/receipts/${(await hub.list("/receipts?state=rejected"))[0].id}` },
+  { title: "quarantine", path: () => "/quarantine" },
   { title: "source", path: ({ integrations }) => `/sources/${integrations.datadog.id}` },
   { title: "source that was never heard", path: ({ integrations }) => `/sources/${integrations.silent.id}` },
+  { title: "platforms", path: () => "/sources/new" },
+  { title: "a new source", path: () => "/sources/new?platform=datadog" },
+  { title: "calls", path: () => "/receipts" },
+  { title: "call", path: ({ hub }) => callIn(hub, "processed") },
+  { title: "call that was refused", path: ({ hub }) => callIn(hub, "rejected") },
+  { title: "quarantine", path: ({ integrations }) => `/quarantine?integration_id=${integrations.datadog.id}` },
   { title: "destinations", path: () => "/destinations" },
   { title: "destination", path: ({ destinations }) => `/destinations/${destinations.well.id}` },
   { title: "destination with an open circuit", path: ({ destinations }) => `/destinations/${destinations.down.id}` },
@@ -135,6 +148,13 @@ async function busiest(hub) {
   const [incident] = await hub.list("/incidents?status=work_in_progress");
   ensure(incident, "no incident is in progress");
   return incident;
+}
+
+/** The newest call in this state. */
+async function callIn(hub, state) {
+  const { data } = await hub.get(`/receipts?state=${state}&limit=1`);
+  ensure(data[0], `no call is ${state}`);
+  return `/receipts/${data[0].id}`;
 }
 
 async function failedDelivery(hub, destination) {
