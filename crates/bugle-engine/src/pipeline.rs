@@ -25,8 +25,6 @@ pub(crate) use handover::{Handover, Ready};
 pub(crate) use pace::Arrivals;
 use pace::Pace;
 
-/// Receipts in one transaction. More would make each wait longer; fewer would pay more for durability.
-const BATCH_MAX: u32 = 256;
 /// How often a batch is decided anew at once when others change its incidents at the same moment; then it waits a little.
 const TRIES_MAX: u32 = 20;
 /// How long to wait after the store failed.
@@ -87,7 +85,7 @@ impl Engine {
 
     /// Processes what waits, up to one batch, and says how many receipts that was.
     pub(crate) async fn process_batch(&self) -> Result<usize, StoreError> {
-        let ids = self.store().pending_ids(BATCH_MAX).await?;
+        let ids = self.store().pending_ids(self.arrivals().batch()).await?;
         if ids.is_empty() {
             return Ok(0);
         }

@@ -23,10 +23,11 @@ use crate::{
     connection::{Role, open_other},
 };
 
-/// Pages in the log that are worth copying: 8 MiB.
-const COPY_PAGES_MIN: i64 = 2_000;
-/// Pages in the log, copied or not, from which on it shall begin anew: 32 MiB.
-const RESTART_PAGES_MIN: i64 = 8_000;
+/// Pages in the log that are worth copying: 4 MiB.
+const COPY_PAGES_MIN: i64 = 1_000;
+/// Pages in the log, copied or not, from which on it shall begin anew: 8 MiB. A log that is written over costs a fraction of
+/// one that grows, as its blocks are there already, so it is kept short.
+const RESTART_PAGES_MIN: i64 = 2_000;
 /// How long commits are left to gather before the log is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

@@ -5,7 +5,7 @@ use bugle_store::PageRequest;
 
 /// Rows that a filter without an index of its own may pass over for one page. Beyond that the page ends early, with a
 /// cursor to go on from: a page's cost does not grow with what is stored.
-pub(crate) const EXAMINED_MAX: u32 = 5_000;
+pub(crate) const EXAMINED_MAX: u32 = 2_000;
 
 /// Rows on a page.
 pub(crate) fn size(page: PageRequest) -> usize {
