@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::{
     accounts::Accounts,
+    activity::Activity,
     directory::Directory,
     dispatch::{CircuitChange, CircuitLog, Control, Dispatcher, DispatcherParts, Observer},
     health::{Health, HealthReport},
@@ -68,6 +69,7 @@ pub struct Engine {
     circuit_log: Arc<CircuitLog>,
     metrics: Arc<Metrics>,
     health: Health,
+    activity: Arc<Activity>,
     accounts: Accounts,
     feed: Arc<Feed>,
     handover: Handover,
@@ -98,12 +100,14 @@ impl Engine {
             .map_err(|error| OpenError::Sender(error.into()))?;
         let metrics = Arc::new(Metrics::default());
         let (feed, circuit_log) = (Arc::new(Feed::default()), Arc::new(CircuitLog::default()));
+        let activity = Arc::new(Activity::default());
         let engine = Arc::new_cyclic(|engine: &Weak<Self>| {
             let control = Arc::new(Reins { engine: engine.clone() });
             let observer = Arc::new(Watcher {
                 metrics: metrics.clone(),
                 feed: feed.clone(),
                 circuit_log: circuit_log.clone(),
+                activity: activity.clone(),
                 clock: clock.clone(),
             });
             Self {
@@ -121,6 +125,7 @@ impl Engine {
                 circuit_log,
                 metrics,
                 health: Health::default(),
+                activity,
                 accounts: Accounts::default(),
                 feed,
                 handover: Handover::default(),
@@ -137,12 +142,13 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Starts the pipeline, the stream, retention and the watch.
+    /// Starts the pipeline, the stream, retention, the watch and the counting of what comes and goes.
     pub fn start(self: &Arc<Self>) {
         self.tasks.spawn(self.clone().run_feed());
         self.tasks.spawn(self.clone().run_pipeline());
         self.tasks.spawn(self.clone().run_retention());
         self.tasks.spawn(self.clone().run_watch());
+        self.tasks.spawn(self.clone().run_activity());
     }
 
     /// Stops: the pipeline finishes its batch, attempts under way get until `within` to finish. What is left is in the
@@ -260,6 +266,10 @@ impl Engine {
         &self.health
     }
 
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.accounts
     }
@@ -342,11 +352,14 @@ struct Watcher {
     feed: Arc<Feed>,
     circuit_log: Arc<CircuitLog>,
     clock: Arc<dyn Clock>,
+    activity: Arc<Activity>,
 }
 
 impl Observer for Watcher {
     fn attempt(&self, destination: &Destination, verdict: &Verdict, seconds: f64) {
         self.metrics.attempt(destination.id, verdict, seconds);
+        let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        self.activity.sent(destination.id, *verdict == Verdict::Delivered, took, self.clock.now());
     }
 
     fn outcome(&self, delivery: &Delivery) {

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bugle_model::{
-    Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Verification,
+    Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Timestamp, Verification,
     receipt::{DedupKey, RequestHead},
 };
 use bugle_platforms::{
@@ -268,7 +268,7 @@ impl Engine {
         drop(waits);
         let appended = appended.map_err(|error| {
             self.handover().take(id);
-            self.health().heard(admission.platform(), Heard::StoreFailed, at);
+            self.heard(admission, Heard::StoreFailed, at);
             self.metrics().inbox.not_stored.inc();
             Refusal::StoreUnavailable(error)
         })?;
@@ -276,15 +276,15 @@ impl Engine {
         self.tell_receipt(admission, id, if is_duplicate { ReceiptState::Duplicate } else { state });
         let status = match decoded {
             Err(DecodeError::Malformed(message)) => {
-                self.health().heard(admission.platform(), Heard::Undecodable, at);
+                self.heard(admission, Heard::Undecodable, at);
                 return Err(Refusal::InvalidPayload { message, receipt_id: id });
             }
             Err(DecodeError::NotUnderstood(_)) => {
-                self.health().heard(admission.platform(), Heard::Undecodable, at);
+                self.heard(admission, Heard::Undecodable, at);
                 Processing::Quarantined
             }
             Ok(()) => {
-                self.health().heard(admission.platform(), Heard::Accepted, at);
+                self.heard(admission, Heard::Accepted, at);
                 if is_duplicate {
                     self.handover().take(id);
                 }
@@ -303,6 +303,11 @@ impl Engine {
             decoded,
             bytes: receipt.body.len(),
         });
+    }
+
+    fn heard(&self, admission: &Admission, what: Heard, at: Timestamp) {
+        self.health().heard(admission.platform(), what, at);
+        self.activity().heard(admission.platform(), admission.integration_id(), what, at);
     }
 
     fn tell_receipt(&self, admission: &Admission, id: ReceiptId, state: ReceiptState) {

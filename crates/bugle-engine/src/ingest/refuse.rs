@@ -27,7 +27,7 @@ impl Engine {
     ) -> Refusal {
         let integration = &admission.integration;
         let now = self.clock().now();
-        self.health().heard(admission.platform(), Heard::Rejected, now);
+        self.heard(admission, Heard::Rejected, now);
         if !self.directory().rate().may_quarantine(integration.id) {
             self.metrics().quarantine_overflow.inc();
             return Refusal::ValidationFailed { reason, advice, receipt_id: None };
