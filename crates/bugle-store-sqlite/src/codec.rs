@@ -1,6 +1,9 @@
 //! How nouns become columns: states as small integers, documents as JSON text.
 
+use std::error::Error;
+
 use bugle_model::{DeliveryState, IncidentStatus, ReceiptState, Scope, Severity, Timestamp};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use rusqlite::{
     Row,
     types::{Type, Value, ValueRef},
@@ -60,14 +63,36 @@ pub(crate) fn encode(document: &impl Serialize) -> rusqlite::Result<String> {
 /// Documents shorter than this are kept as they are.
 const PACKED_BYTES_MIN: usize = 256;
 
-/// Writes a document that is kept in large numbers: compressed, as its parts repeat each other. Pages are what a commit
-/// costs, and this halves them. Smaller ones stay text; both read back the same.
-pub(crate) fn pack(document: &impl Serialize) -> rusqlite::Result<Value> {
-    let text = encode(document)?;
-    if text.len() < PACKED_BYTES_MIN {
-        return Ok(Value::Text(text));
+/// Writes documents that are kept in large numbers: compressed, as their parts repeat each other. Pages are what a commit
+/// costs, and this halves them. Smaller ones stay as they are; both read back the same. What it works in is used again for
+/// the next document.
+#[derive(Default)]
+pub(crate) struct Packer {
+    table: CompressTable,
+    text: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Packer {
+    /// Writes a document: packed as a blob that begins with its length, or as text.
+    pub(crate) fn pack(&mut self, document: &impl Serialize) -> rusqlite::Result<Value> {
+        let broken = |error: Box<dyn Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, document).map_err(|error| broken(error.into()))?;
+        if self.text.len() < PACKED_BYTES_MIN {
+            return String::from_utf8(self.text.clone())
+                .map(Value::Text)
+                .map_err(|error| broken(error.into()));
+        }
+        self.packed.resize(get_maximum_output_size(self.text.len()), 0);
+        let length = compress_into_with_table(&self.text, &mut self.packed, &mut self.table)
+            .map_err(|error| broken(error.into()))?;
+        let size = u32::try_from(self.text.len()).map_err(|error| broken(error.into()))?;
+        let mut blob = Vec::with_capacity(size_of::<u32>() + length);
+        blob.extend(size.to_le_bytes());
+        blob.extend(self.packed.iter().take(length));
+        Ok(Value::Blob(blob))
     }
-    Ok(Value::Blob(lz4_flex::block::compress_prepend_size(text.as_bytes())))
 }
 
 /// Reads a document, packed or not.
@@ -81,7 +106,7 @@ pub(crate) fn decode_or_none<T: DeserializeOwned>(
     row: &Row<'_>,
     column: usize,
 ) -> rusqlite::Result<Option<T>> {
-    let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
+    let broken = |error: Box<dyn Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };
     let parsed = match row.get_ref(column)? {
@@ -101,7 +126,7 @@ pub(crate) fn parse<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
+    let broken = |error: Box<dyn Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };
     let text = row.get_ref(column)?.as_str().map_err(|error| broken(Box::new(error)))?;
@@ -132,14 +157,20 @@ mod tests {
     #[test]
     fn documents_read_back_whether_packed_or_not() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        for (document, packed) in [(vec!["short"], false), (vec!["a long one"; 100], true)] {
-            let stored = pack(&document).unwrap();
+        let mut packer = Packer::default();
+        for (document, packed) in [
+            (vec!["short"], false),
+            (vec!["a long one"; 100], true),
+            (vec!["large"; 100_000], true),
+            (vec!["short"], false),
+        ] {
+            let stored = packer.pack(&document).unwrap();
             assert_eq!(matches!(stored, Value::Blob(_)), packed);
             let size = match &stored {
                 Value::Blob(bytes) => bytes.len(),
                 _ => 0,
             };
-            assert!(size < 200, "{size}");
+            assert!(size < 4_000, "{size}");
             let read: Vec<String> =
                 connection.query_row("SELECT ?1", [stored], |row| decode(row, 0)).unwrap();
             assert_eq!(read, document);

@@ -9,7 +9,7 @@ use bugle_store::{Committed, IncidentCount, IncidentFilter, PageRequest, StoreEr
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
 use crate::{
-    codec::{Code, decode, pack, state},
+    codec::{Code, Packer, decode, state},
     page::{EXAMINED_MAX, Pager, above, below, rows},
     readers::Readers,
     sql::incidents as sql,
@@ -29,9 +29,9 @@ pub(crate) struct WrittenIncident {
 }
 
 impl WrittenIncident {
-    pub(crate) fn new(incident: Incident) -> rusqlite::Result<Self> {
+    pub(crate) fn new(incident: Incident, packer: &mut Packer) -> rusqlite::Result<Self> {
         let words = words::words(&incident);
-        Ok(Self { words_hash: words::hash(&words), words, document: pack(&incident)?, incident })
+        Ok(Self { words_hash: words::hash(&words), words, document: packer.pack(&incident)?, incident })
     }
 }
 

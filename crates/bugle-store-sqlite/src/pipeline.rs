@@ -5,7 +5,7 @@ use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
 use rusqlite::{Connection, ErrorCode, ffi, params, types::Value};
 
 use crate::{
-    codec::{encode, pack},
+    codec::{Packer, encode},
     deliveries,
     incidents::{self, WrittenIncident},
     receipts,
@@ -44,6 +44,7 @@ impl WrittenStep {
             incident_id: event.incident_id.as_i64(),
             sequence: event.sequence,
         };
+        let mut packer = Packer::default();
         Ok(Self {
             at_ms: step.at.as_millis(),
             receipts: step
@@ -56,13 +57,17 @@ impl WrittenStep {
             alerts: step
                 .alerts
                 .into_iter()
-                .map(|alert| Ok((pack(&alert)?, alert)).map(|(document, alert)| (alert, document)))
+                .map(|alert| Ok((packer.pack(&alert)?, alert)).map(|(document, alert)| (alert, document)))
                 .collect::<rusqlite::Result<_>>()?,
-            incidents: step.incidents.into_iter().map(WrittenIncident::new).collect::<Result<_, _>>()?,
+            incidents: step
+                .incidents
+                .into_iter()
+                .map(|incident| WrittenIncident::new(incident, &mut packer))
+                .collect::<Result<_, _>>()?,
             events: step
                 .events
                 .iter()
-                .map(|event| Ok((event_key(event), pack(event)?)))
+                .map(|event| Ok((event_key(event), packer.pack(event)?)))
                 .collect::<rusqlite::Result<_>>()?,
             deliveries: step.deliveries,
         })
