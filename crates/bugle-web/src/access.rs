@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use bugle_engine::Engine;
+use bugle_engine::{Engine, audit::on_behalf_of};
 use bugle_model::{Actor, ApiKey, Scope};
 use bugle_store::StoreError;
 use http::{HeaderMap, StatusCode, header, request::Parts};
@@ -63,9 +63,14 @@ pub(crate) struct Gate {
 /// Lets a request through to its handler, or says why not.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
-    match gate.check(&mut head).await {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
-        Err(error) => error.into_response(),
+    if let Err(error) = gate.check(&mut head).await {
+        return error.into_response();
+    }
+    let actor = head.extensions.get::<Caller>().map(Caller::actor);
+    let answering = next.run(Request::from_parts(head, body));
+    match actor {
+        Some(actor) => on_behalf_of(actor, answering).await,
+        None => answering.await,
     }
 }
 
@@ -140,7 +145,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         match self {
             Self::Key(key) => key.scope,
             Self::User(viewer) => viewer.user().role,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use bugle_engine::Engine;
 
 pub use server::serve;
-pub use settings::WebSettings;
+pub use settings::{ConfiguredSetting, WebSettings};
 
 /// Every route, ready for [`serve`].
 pub fn router(engine: Arc<Engine>, settings: WebSettings) -> axum::Router {

@@ -6,6 +6,17 @@ use bugle_model::limits;
 use ipnet::IpNet;
 use url::Url;
 
+/// A setting as it was given, for people to see: nothing is decided by it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ConfiguredSetting {
+    /// Its name in the file.
+    pub name: String,
+    /// Its value, a secret hidden; none where it is not set.
+    pub value: Option<String>,
+    /// Where it came from, in words; none where it is not set.
+    pub origin: Option<String>,
+}
+
 /// How the HTTP face is bounded and what it knows of its surroundings.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
@@ -35,6 +46,8 @@ pub struct WebSettings {
     pub stream_heartbeat: Duration,
     /// How long answers under way may take once the server is told to stop.
     pub shutdown_time_max: Duration,
+    /// How the whole hub is configured, shown to its admins.
+    pub configured: Vec<ConfiguredSetting>,
 }
 
 impl Default for WebSettings {
@@ -51,6 +64,7 @@ impl Default for WebSettings {
             connections_max: 8_192,
             stream_heartbeat: Duration::from_secs(15),
             shutdown_time_max: Duration::from_secs(15),
+            configured: Vec::new(),
         }
     }
 }

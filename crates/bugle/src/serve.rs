@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use bugle_engine::{EngineSettings, retention::Retention, watch::Watch};
-use bugle_web::WebSettings;
+use bugle_web::{ConfiguredSetting, WebSettings};
 use clap::Args;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -12,7 +12,9 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     Context,
     cli::PlaceArgs,
-    config::{BodyLimit, Flags, HttpUrl, Listen, LogFormat, LogLevel, Networks, Seconds, Settings, Switch},
+    config::{
+        BodyLimit, Flags, HttpUrl, Listen, LogFormat, LogLevel, Networks, Row, Seconds, Settings, Switch,
+    },
     hub::{Hub, signal_to_stop},
 };
 
@@ -113,8 +115,15 @@ fn web_settings(settings: &Settings) -> WebSettings {
         metrics_auth: settings.metrics_auth.value.0,
         body_bytes_max: settings.body_limit_bytes.value.0,
         shutdown_time_max: Duration::from_secs(settings.shutdown_seconds.value.0),
+        configured: settings.rows().into_iter().map(configured).collect(),
         ..WebSettings::default()
     }
+}
+
+/// A setting as its page shows it.
+fn configured(row: Row) -> ConfiguredSetting {
+    let origin = row.origin.map(|origin| origin.to_string());
+    ConfiguredSetting { name: row.name.to_owned(), value: row.value, origin }
 }
 
 /// Says where everything is and what to do next. The key itself is never said.

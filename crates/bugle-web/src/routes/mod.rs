@@ -1,7 +1,9 @@
 //! Every route, in one table: it builds the router, says who may call what, and is what the OpenAPI document is written
 //! from. Each endpoint is a file whose path mirrors its URL; methods of one URL share it.
 
+mod about;
 mod api_keys;
+mod audit;
 mod deliveries;
 mod destinations;
 mod fallback;
@@ -11,6 +13,7 @@ mod integrations;
 mod me;
 mod metrics;
 mod openapi;
+mod overview;
 mod readyz;
 mod receipts;
 mod root;
@@ -38,7 +41,9 @@ use crate::{
 };
 
 pub(crate) use destinations::shown_headers;
-pub(crate) use incidents::filter as incident_filter;
+pub(crate) use about::about;
+pub(crate) use audit::filter as audit_filter;
+pub(crate) use incidents::{Routed, Routing, filter as incident_filter, routing, sequence};
 pub(crate) use integrations::{base_url, webhook_url};
 pub(crate) use receipts::{shown_query, shown_value};
 
@@ -166,6 +171,9 @@ pub(crate) fn table() -> Vec<Route> {
         api_keys::routes(),
         users::routes(),
         me::routes(),
+        overview::routes(),
+        audit::routes(),
+        about::routes(),
         stream::routes(),
     ];
     rooms.into_iter().flatten().collect()

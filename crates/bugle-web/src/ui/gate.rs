@@ -5,6 +5,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use bugle_engine::audit::on_behalf_of;
 use bugle_model::Scope;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use url::form_urlencoded;
@@ -14,7 +15,7 @@ use super::{
     page::{Failure, failure_page},
     session::{Viewer, theme},
 };
-use crate::{access::scope_word, app::App, error::ApiError, input::Query};
+use crate::{access::scope_word, app::App, error::ApiError};
 
 /// What stands before one page.
 #[derive(Clone)]
@@ -34,7 +35,11 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         head.extensions.insert(viewer.clone());
     }
     let theme = theme(&head.headers);
-    let response = next.run(Request::from_parts(head, body)).await;
+    let answering = next.run(Request::from_parts(head, body));
+    let response = match &viewer {
+        Some(viewer) => on_behalf_of(viewer.actor(), answering).await,
+        None => answering.await,
+    };
     match response.extensions().get::<Failure>() {
         Some(failure) => failure_page(failure, viewer.as_ref(), theme),
         None => response,
@@ -101,8 +106,7 @@ pub(crate) async fn home(app: App, head: &Parts) -> Response {
         Ok(None) => return to_sign_in(head),
         Err(response) => return *response,
     };
-    let query = Query::of(&head.uri);
-    let shown = now::page(State(app), viewer.clone(), query).await;
+    let shown = now::page(State(app), viewer.clone()).await;
     shown.unwrap_or_else(|failure| failure_page(&failure, Some(&viewer), viewer.theme()))
 }
 

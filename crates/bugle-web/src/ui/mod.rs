@@ -69,6 +69,10 @@ pub(crate) mod csrf;
 pub(crate) mod session;
 
 mod account;
+mod delivery;
+mod destination;
+mod destination_form;
+mod destinations;
 mod excerpt;
 mod form;
 mod format;
@@ -80,6 +84,8 @@ mod now;
 mod page;
 mod receipt;
 mod receipts;
+mod routing;
+mod settings;
 mod sign_in;
 mod source;
 mod source_new;
@@ -149,6 +155,21 @@ pub(crate) fn table() -> Vec<Screen> {
         Screen::new("/receipts", Scope::Read, get(receipts::log)),
         Screen::new("/receipts/{id}", Scope::Read, get(receipt::page)),
         Screen::new("/quarantine", Scope::Read, get(receipts::quarantine)),
+        Screen::new("/destinations", Scope::Read, get(destinations::page)).in_nav(
+            "Destinations",
+            "destinations",
+            "g d",
+        ),
+        Screen::new("/destinations/new", destination_form::NEEDS, get(destination_form::new)),
+        Screen::new("/destinations/{id}", Scope::Read, get(destination::page)),
+        Screen::new("/destinations/{id}/edit", destination_form::NEEDS, get(destination_form::edit)),
+        Screen::new("/deliveries/{id}", Scope::Read, get(delivery::page)),
+        Screen::new("/routing", Scope::Read, get(routing::page)).in_nav("Routing", "routing", "g r"),
+        Screen::new("/settings", Scope::Read, get(settings::about::page)).in_nav("Settings", "settings", "g t"),
+        Screen::new("/settings/users", Scope::Admin, get(settings::users::page)),
+        Screen::new("/settings/users/{id}", Scope::Admin, get(settings::user::page)),
+        Screen::new("/settings/api-keys", Scope::Admin, get(settings::api_keys::page)),
+        Screen::new("/settings/audit", Scope::Admin, get(settings::audit::page)),
         Screen::new("/account", Scope::Read, get(account::page).post(account::change_password)),
         Screen::new("/sign-out", Scope::Read, post(account::sign_out)),
         Screen::open("/sign-in", get(sign_in::page).post(sign_in::submit)),

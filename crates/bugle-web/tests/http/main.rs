@@ -11,6 +11,7 @@
 
 mod access;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod bugle;
 mod client;
@@ -27,7 +28,10 @@ mod secrets;
 mod server;
 mod stream;
 mod ui;
+mod ui_destinations;
 mod ui_incident;
+mod ui_routing;
+mod ui_settings;
 mod ui_sources;
 mod watch;
 mod webhooks;

@@ -7,8 +7,10 @@ mod comments;
 mod deliveries;
 mod one;
 mod owner;
+mod related;
 mod reopen;
 mod resolve;
+mod routing;
 mod severity;
 mod status;
 mod tickets;
@@ -26,6 +28,7 @@ use crate::{
 };
 
 pub(crate) use all::filter;
+pub(crate) use routing::{Routed, Routing, routing, sequence};
 pub(super) use timeline::view as event_view;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -33,8 +36,10 @@ pub(super) fn routes() -> Vec<Route> {
         all::routes(),
         one::routes(),
         timeline::routes(),
+        routing::routes(),
         alerts::routes(),
         deliveries::routes(),
+        related::routes(),
         acknowledge::routes(),
         status::routes(),
         owner::routes(),

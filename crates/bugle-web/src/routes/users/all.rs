@@ -40,7 +40,10 @@ async fn create(
     JsonBody(new): JsonBody<NewUser>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let user = app.engine.create_user(new).await?;
-    let link = user.password.is_none().then(|| password_link(&app, &headers, &user)).transpose()?;
+    let link = match user.password {
+        None => Some(password_link(&app, &headers, &user).await?),
+        Some(_) => None,
+    };
     let mut shown = view(&user);
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("link".into(), json!(link));

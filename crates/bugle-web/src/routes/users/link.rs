@@ -27,5 +27,6 @@ async fn link(
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<Value>, ApiError> {
     let user = app.engine.user(&id).await?;
-    Ok(Json(json!({"name": user.name, "link": password_link(&app, &headers, &user)?})))
+    let link = password_link(&app, &headers, &user).await?;
+    Ok(Json(json!({"name": user.name, "link": link})))
 }

@@ -3,8 +3,8 @@
 mod all;
 mod link;
 mod one;
+mod sign_out;
 
-use bugle_engine::accounts::Purpose;
 use bugle_model::{Scope, User};
 use http::HeaderMap;
 use secrecy::ExposeSecret;
@@ -16,7 +16,7 @@ use crate::{access::Access, app::App, error::ApiError};
 const ADMIN: Access = Access::Key(Scope::Admin);
 
 pub(super) fn routes() -> Vec<Route> {
-    [all::routes(), one::routes(), link::routes()].into_iter().flatten().collect()
+    [all::routes(), one::routes(), link::routes(), sign_out::routes()].into_iter().flatten().collect()
 }
 
 /// A user as they are shown: all but what lets them in.
@@ -29,7 +29,7 @@ fn view(user: &User) -> Value {
 }
 
 /// Where a user chooses a password: once, and within a day.
-fn password_link(app: &App, headers: &HeaderMap, user: &User) -> Result<String, ApiError> {
-    let token = app.engine.make_link(Purpose::SetPassword(user.id))?;
+async fn password_link(app: &App, headers: &HeaderMap, user: &User) -> Result<String, ApiError> {
+    let token = app.engine.link_user(user).await?;
     Ok(format!("{}/welcome?link={}", base_url(app, headers), token.expose_secret()))
 }

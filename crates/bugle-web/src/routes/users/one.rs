@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{ADMIN, MethodFilter, Route, view};
 use crate::{
+    access::Caller,
     app::App,
     error::ApiError,
     input::{JsonBody, PathOf},
@@ -33,12 +34,35 @@ async fn get(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<Json<
 async fn patch(
     State(app): State<App>,
     PathOf(id): PathOf<String>,
+    caller: Caller,
     JsonBody(patch): JsonBody<UserPatch>,
 ) -> Result<Json<Value>, ApiError> {
+    if patch.role.is_some_and(|role| role != caller.scope()) {
+        others_only(&caller, &id, "role")?;
+    }
+    if patch.disabled == Some(true) {
+        others_only(&caller, &id, "disabled")?;
+    }
     Ok(Json(view(&app.engine.update_user(&id, patch).await?)))
 }
 
-async fn delete(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<StatusCode, ApiError> {
+async fn delete(
+    State(app): State<App>,
+    PathOf(id): PathOf<String>,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    others_only(&caller, &id, "id")?;
     app.engine.delete_user(&id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Nobody locks themselves out by mistake: another admin does it, or whoever has an admin's API key.
+fn others_only(caller: &Caller, id: &str, field: &str) -> Result<(), ApiError> {
+    match caller {
+        Caller::User(viewer) if viewer.user().id.to_string() == id => {
+            let message = "this would lock you out: another admin can do it for you";
+            Err(ApiError::field(field, message))
+        }
+        _ => Ok(()),
+    }
 }
