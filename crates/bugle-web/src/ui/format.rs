@@ -9,7 +9,7 @@ use bugle_model::{IncidentStatus, Severity, Timestamp};
 use super::assets;
 
 /// Text that may hold anything.
-fn escaped(text: &str) -> impl Display {
+pub(super) fn escaped(text: &str) -> impl Display {
     // Writing to memory does not fail; nothing is shown rather than anything unsafe.
     escape(text, Html).map_or_else(|_| String::new(), |safe| safe.to_string())
 }
