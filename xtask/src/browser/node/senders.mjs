@@ -7,7 +7,7 @@
 import { createHash, createHmac } from "node:crypto";
 
 /** The sender of each platform, by slug. */
-export const SENDERS = { datadog, elasticsearch, grafana, montecarlo, newrelic, pagerduty, prometheus };
+export const SENDERS = { anomify, datadog, elasticsearch, grafana, montecarlo, newrelic, pagerduty, prometheus };
 
 function call(body, headers) {
   return { headers: { "content-type": "application/json", ...headers }, body };
@@ -15,6 +15,28 @@ function call(body, headers) {
 
 const hmac = (algorithm, secret, text) => createHmac(algorithm, secret).update(text).digest("hex");
 const digits = (text, count) => String(parseInt(createHash("sha256").update(text).digest("hex").slice(0, 12), 16)).slice(0, count);
+
+/** https://docs.anomify.ai; what else moved comes with the end of the anomaly, and so in the call about it. */
+function anomify(alert, phase, secret) {
+  const id = digits(alert.key, 6);
+  const begun = Math.floor(Date.parse(alert.since) / 1000);
+  const moved = { [`${alert.host}.${alert.text}`]: [0.9612, 0, 0.9612], [`${alert.host}.cpu.total.iowait`]: [-0.90417, -2, -0.93388], "berth-04.nginx.requests": [0.71, 3, 0.88] };
+  const correlations = Object.entries(moved).map(([metric, [coefficient, shifted, best]]) => [metric, { coefficient, shifted, shifted_coefficient: best }]);
+  const ended = {
+    "cross correlations": Object.fromEntries(correlations),
+    "possible related anomalies": { [Number(id) + 1]: { metric: `${alert.host}.${alert.text}`, timestamp: begun - 60 } },
+    end_timestamp: Math.floor(Date.now() / 1000),
+  };
+  const anomaly = {
+    anomalyScore: { critical: 0.97, high: 0.82, medium: 0.6, low: 0.3 }[alert.severity],
+    id,
+    metric: `${alert.host}.${alert.title}`,
+    timestamp: begun,
+    value: 20418.666667,
+    ...(phase === "resolved" && ended),
+  };
+  return call(JSON.stringify({ data: { anomaly }, status: {} }), { "x-api-key": secret });
+}
 
 /** https://docs.datadoghq.com/integrations/webhooks/ */
 function datadog(alert, phase, secret) {
