@@ -31,6 +31,15 @@ impl Markdown {
         words(text, &mut out);
         Self(out)
     }
+
+    /// A sentence of Bugle's that quotes between backticks, and may hold the text of others.
+    pub(super) fn quoting(text: &str) -> Self {
+        let mut out = String::new();
+        for (index, part) in text.split('`').enumerate() {
+            if index % 2 == 0 { self::text(part, &mut out) } else { code_words(part, &mut out) }
+        }
+        Self(out)
+    }
 }
 
 /// A page of Markdown, taken apart at its headings of the second level.
@@ -162,9 +171,7 @@ fn words(line: &str, out: &mut String) {
     let (mut bold, mut emphasis) = (false, false);
     for (index, part) in line.split('`').enumerate() {
         if index % 2 == 1 {
-            out.push_str("<code>");
-            text(part, out);
-            out.push_str("</code>");
+            code_words(part, out);
             continue;
         }
         for (index, part) in part.split("**").enumerate() {
@@ -183,6 +190,12 @@ fn words(line: &str, out: &mut String) {
     }
     out.push_str(if emphasis { "</em>" } else { "" });
     out.push_str(if bold { "</strong>" } else { "" });
+}
+
+fn code_words(words: &str, out: &mut String) {
+    out.push_str("<code>");
+    text(words, out);
+    out.push_str("</code>");
 }
 
 fn text(plain: &str, out: &mut String) {

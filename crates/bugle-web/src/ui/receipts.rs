@@ -10,6 +10,7 @@ use url::form_urlencoded::Serializer;
 use super::{
     excerpt::cut,
     format::{Ago, Tag},
+    markdown::Markdown,
     page::{Page, Shown, show},
     session::Viewer,
 };
@@ -26,6 +27,7 @@ struct Receipts {
     state: &'static str,
     sources: Vec<Choice>,
     rows: Vec<Row>,
+    shows_source: bool,
     next: Option<String>,
     nothing: &'static str,
     /// The integration whose whole quarantine may be released.
@@ -59,7 +61,7 @@ pub(super) struct Row {
     pub(super) source: String,
     pub(super) from: String,
     /// What is wrong with it, or what the sender calls the alert in it.
-    pub(super) note: String,
+    pub(super) note: Markdown,
     /// Where it may be verified again.
     pub(super) reverify: Option<String>,
 }
@@ -133,6 +135,7 @@ async fn list(app: &App, viewer: &Viewer, query: &Query, kind: &Kind, state: Opt
         path: kind.path,
         state: word,
         sources: choices(&known, chosen),
+        shows_source: chosen.is_none(),
         rows: found.data.iter().map(row).collect(),
         next: found.next_cursor.map(|cursor| address(kind.path, chosen, word, Some(&cursor.to_string()))),
         nothing: kind.nothing,
@@ -183,10 +186,16 @@ pub(super) fn row(receipt: &Receipt, source: Option<&Integration>, viewer: &View
         received: Ago { at: receipt.received_at, now },
         source: source.map_or_else(|| receipt.integration_id.to_string(), |source| source.name.clone()),
         from: receipt.remote_ip.to_string(),
-        note: cut(&wrong(receipt).or_else(|| receipt.alert_key.clone()).unwrap_or_default(), 400),
+        note: note(receipt),
         reverify: (is_quarantined && source.is_some() && viewer.may(Scope::Operate))
             .then(|| format!("/api/v1/receipts/{}/reverify", receipt.id)),
     }
+}
+
+/// What is wrong with it, or else which alert it is about.
+fn note(receipt: &Receipt) -> Markdown {
+    let about = || receipt.alert_key.as_ref().map_or("A call".to_owned(), |key| format!("Alert {key}"));
+    Markdown::quoting(&cut(&wrong(receipt).unwrap_or_else(about), 400))
 }
 
 /// What is wrong with it, for a person.
@@ -223,8 +232,8 @@ const fn state_label(state: ReceiptState) -> &'static str {
 /// Whether its sender is proven.
 pub(super) const fn proof(verification: &Verification) -> &'static str {
     match verification {
-        Verification::Verified { .. } => "proven",
-        Verification::Unverified => "unverified",
-        Verification::Failed { .. } => "not proven",
+        Verification::Verified { .. } => "Proven",
+        Verification::Unverified => "Unverified",
+        Verification::Failed { .. } => "Not proven",
     }
 }

@@ -14,7 +14,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::{
-    format::{Ago, Copyable, Tag},
+    format::{Ago, Copyable},
     markdown::{Markdown, Sections},
     page::{Page, Shown, show},
     receipts::{self, Row},
@@ -38,7 +38,6 @@ struct SourcePage {
     copy_id: Copyable,
     name: String,
     platform: &'static str,
-    state: Tag<'static>,
     status: Status,
     url: Copyable,
     is_built_in: bool,
@@ -51,16 +50,19 @@ struct SourcePage {
     rate_limit: String,
     settings: Vec<Field>,
     rows: Vec<Row>,
+    shows_source: bool,
     calls: String,
     quarantine: String,
-    guide: Option<Guide>,
+    /// The steps, until a call gets in; later they are at hand below what came.
+    steps: Option<Guide>,
+    reference: Option<Guide>,
 }
 
 /// How it does, at a glance, and what to do about it.
 struct Status {
     tone: &'static str,
     heading: &'static str,
-    text: String,
+    text: Markdown,
     last: Option<Ago>,
     /// The call that is spoken of.
     href: Option<String>,
@@ -115,18 +117,17 @@ pub(super) async fn page(
     let may_configure = viewer.may(Scope::Admin) && !is_built_in;
     let source = table::source(&one.platform);
     let url = webhook_url(&app, &headers, one);
+    let works = calls.iter().any(is_in);
     let guide = table::setup(&one.platform).map(|text| {
-        guide(
-            &text.replace(&example_of(one), &url).replace(EXAMPLE_BASE, &base_url(&app, &headers)),
-            calls.is_empty(),
-        )
+        let text = text.replace(&example_of(one), &url).replace(EXAMPLE_BASE, &base_url(&app, &headers));
+        guide(&text, !works)
     });
+    let (steps, reference) = if works { (None, guide) } else { (guide, None) };
     show(&SourcePage {
         page: viewer.page(one.name.clone(), format!("/api/v1/integrations/{id}")),
         copy_id: Copyable(id.clone()),
         name: one.name.clone(),
         platform: sources::title(&one.platform),
-        state: sources::state(one, calls.first().map(|call| call.state), now),
         status: status(one, &calls, viewer.may(Scope::Operate), now),
         url: Copyable(url),
         is_built_in,
@@ -139,9 +140,11 @@ pub(super) async fn page(
         rate_limit: one.rate_limit.map(|limit| limit.to_string()).unwrap_or_default(),
         settings: source.map(|source| fields(source, one)).unwrap_or_default(),
         rows: calls.iter().map(|call| receipts::row(call, Some(one), &viewer, now)).collect(),
+        shows_source: false,
         calls: receipts::address("/receipts", Some(&id), "", None),
         quarantine: receipts::address("/quarantine", Some(&id), "", None),
-        guide,
+        steps,
+        reference,
         id,
     })
 }
@@ -155,8 +158,6 @@ fn example_of(integration: &Integration) -> String {
 
 fn status(integration: &Integration, calls: &[Receipt], may_act: bool, now: Timestamp) -> Status {
     let last = calls.first();
-    let is_in = |call: &&Receipt| !matches!(call.state, ReceiptState::Rejected | ReceiptState::Undecodable);
-    let good = calls.iter().find(is_in);
     let expired = !integration.secrets.is_empty() && integration.active_secrets(now).next().is_none();
     let (tone, heading, text) = match last {
         _ if !integration.enabled => {
@@ -184,11 +185,16 @@ fn status(integration: &Integration, calls: &[Receipt], may_act: bool, now: Time
     Status {
         tone,
         heading,
-        text,
-        last: last.or(good).map(|call| Ago { at: call.received_at, now }),
+        text: Markdown::quoting(&text),
+        last: last.map(|call| Ago { at: call.received_at, now }),
         href: last.map(|call| format!("/receipts/{}", call.id)),
         reverify: is_bad.filter(|_| may_act).map(|call| format!("/api/v1/receipts/{}/reverify", call.id)),
     }
+}
+
+/// Whether it was let in.
+const fn is_in(call: &Receipt) -> bool {
+    !matches!(call.state, ReceiptState::Rejected | ReceiptState::Undecodable)
 }
 
 fn good_words(call: &Receipt) -> &'static str {

@@ -57,7 +57,7 @@ async fn every_platform_can_be_added_with_its_own_steps() {
         expect(
             &page,
             &["Waiting for the first call", &url, "Set up in"],
-            &["INTEGRATION_ID", "bugle.example.com", "s-1"],
+            &["INTEGRATION_ID", "https://bugle.example.com", "s-1"],
         );
     }
     let (one, other) =
@@ -223,6 +223,10 @@ async fn what_is_built_in_is_shown_and_not_changed() {
     let ada = bugle.person("ada", Scope::Admin).await;
     let id = bugle_model::integration::BUILT_IN_ID;
     let page = ada.page(&format!("/sources/{id}")).await;
-    expect(&page, &["Built in", "It takes no calls from outside"], &["data-call=\"P", "data-call=\"D", "Secrets", "/test"]);
+    expect(
+        &page,
+        &["It takes no calls from outside"],
+        &["data-call=\"P", "data-call=\"D", "Secrets", "/test"],
+    );
     expect(&ada.page("/sources").await, &[&format!("href=\"/sources/{id}\"")], &[]);
 }
