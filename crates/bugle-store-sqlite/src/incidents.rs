@@ -206,33 +206,36 @@ pub(crate) async fn page(
     filter: IncidentFilter,
     page: PageRequest,
 ) -> Result<Page<Incident>, StoreError> {
-    readers
-        .read("list incidents", move |connection| {
-            let Some(mut statement) = select(connection, &filter, below(page))? else {
-                return Ok(Pager::new(page).finish());
-            };
-            let mut pager = Pager::new(page);
-            let (mut examined, mut opened, mut last) = (0, 0, 0);
-            let mut rows = statement.raw_query();
-            while let Some(row) = rows.next()? {
-                examined += 1;
-                last = row.get(0)?;
-                if !admits(&filter, row)? {
-                    continue;
-                }
-                opened += 1;
-                let found: Option<Incident> = one_of(connection, sql::ONE, params![last])?;
-                if let Some(incident) = found.filter(|found| holds(&filter, found)) {
-                    pager.push(last, incident);
-                }
-                if pager.is_full() || opened == OPENED_MAX {
-                    break;
-                }
-            }
-            let is_cut = examined == EXAMINED_MAX || opened == OPENED_MAX;
-            Ok(if is_cut && !pager.is_full() { pager.finish_early(last) } else { pager.finish() })
-        })
-        .await
+    readers.read("list incidents", move |connection| matching(connection, &filter, page)).await
+}
+
+/// As [`page`], within a reading of more.
+pub(crate) fn matching(
+    connection: &Connection,
+    filter: &IncidentFilter,
+    page: PageRequest,
+) -> rusqlite::Result<Page<Incident>> {
+    let mut pager = Pager::new(page);
+    let Some(mut statement) = select(connection, filter, below(page))? else { return Ok(pager.finish()) };
+    let (mut examined, mut opened, mut last) = (0, 0, 0);
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        examined += 1;
+        last = row.get(0)?;
+        if !admits(filter, row)? {
+            continue;
+        }
+        opened += 1;
+        let found: Option<Incident> = one_of(connection, sql::ONE, params![last])?;
+        if let Some(incident) = found.filter(|found| holds(filter, found)) {
+            pager.push(last, incident);
+        }
+        if pager.is_full() || opened == OPENED_MAX {
+            break;
+        }
+    }
+    let is_cut = examined == EXAMINED_MAX || opened == OPENED_MAX;
+    Ok(if is_cut && !pager.is_full() { pager.finish_early(last) } else { pager.finish() })
 }
 
 /// Chooses the index that leaves the least to look through, and binds its values. None when nothing can match.
@@ -243,10 +246,11 @@ fn select<'c>(
 ) -> rusqlite::Result<Option<CachedStatement<'c>>> {
     let unresolved_only =
         !filter.statuses.is_empty() && !filter.statuses.iter().any(|status| status.is_resolved());
-    let by_status = |connection: &'c Connection| {
-        let mut statement = connection.prepare_cached(sql::PAGE_IN_STATUSES)?;
+    let by_status = |connection: &'c Connection, statement: &str| {
+        let mut statement = connection.prepare_cached(statement)?;
         for (parameter, status) in (3..).zip(IncidentStatus::ALL) {
-            let wanted = filter.statuses.contains(&status).then(|| status.code());
+            let is_wanted = filter.statuses.is_empty() || filter.statuses.contains(&status);
+            let wanted = is_wanted.then(|| status.code());
             statement.raw_bind_parameter(parameter, wanted)?;
         }
         Ok::<_, rusqlite::Error>(statement)
@@ -257,17 +261,19 @@ fn select<'c>(
         Ok::<_, rusqlite::Error>(statement)
     };
     let Some(search) = words::search_of(filter) else { return Ok(None) };
-    let open_only = filter.statuses == [IncidentStatus::Open];
     let mut statement = match filter {
         _ if !search.is_empty() => by(sql::PAGE_WITH_WORDS, &search)?,
         IncidentFilter { owner: Some(owner), .. } if !owner.is_empty() => by(sql::PAGE_WITH_OWNER, owner)?,
-        IncidentFilter { severity: Some(severity), .. } if open_only => {
-            by(sql::PAGE_OPEN_WITH_SEVERITY, &severity.code())?
+        IncidentFilter { severity: Some(severity), .. } => {
+            let mut statement = by_status(connection, sql::PAGE_WITH_SEVERITY_IN_STATUSES)?;
+            statement.raw_bind_parameter(10, severity.code())?;
+            statement
         }
-        _ if unresolved_only => by_status(connection)?,
-        IncidentFilter { severity: Some(severity), .. } => by(sql::PAGE_WITH_SEVERITY, &severity.code())?,
+        _ if unresolved_only => by_status(connection, sql::PAGE_IN_STATUSES)?,
         IncidentFilter { platform: Some(platform), .. } => by(sql::PAGE_OF_PLATFORM, platform)?,
-        IncidentFilter { statuses, .. } if !statuses.is_empty() => by_status(connection)?,
+        IncidentFilter { statuses, .. } if !statuses.is_empty() => {
+            by_status(connection, sql::PAGE_IN_STATUSES)?
+        }
         IncidentFilter { owner: Some(owner), .. } => by(sql::PAGE_WITH_OWNER, owner)?,
         _ => connection.prepare_cached(sql::PAGE)?,
     };
@@ -302,7 +308,7 @@ pub(crate) async fn worst_open(readers: &Readers, limit: u32) -> Result<Vec<Inci
     readers
         .read("read the worst incidents", move |connection| {
             let mut statement = connection.prepare_cached(sql::WORST_OPEN)?;
-            statement.query_map([limit], |row| decode(row, 0))?.collect()
+            statement.query_map([limit], |row| decode(row, 2))?.collect()
         })
         .await
 }

@@ -28,6 +28,7 @@ mod readers;
 mod receipts;
 mod recent;
 mod redelivery;
+mod related;
 mod retention;
 mod sql;
 mod store;

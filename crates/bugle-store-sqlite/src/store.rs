@@ -13,8 +13,8 @@ use bugle_store::{
 };
 
 use crate::{
-    SqliteStore, activity, audit, config, deliveries, incidents, pipeline, receipts, redelivery, retention,
-    users,
+    SqliteStore, activity, audit, config, deliveries, incidents, pipeline, receipts, redelivery, related,
+    retention, users,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -79,6 +79,10 @@ impl Store for SqliteStore {
 
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>> {
         incidents::page(&self.readers, filter, page).await
+    }
+
+    async fn related(&self, to: &Incident, limit: u32) -> Result<Vec<Incident>> {
+        related::related(&self.readers, to.clone(), limit).await
     }
 
     async fn worst_open(&self, limit: u32) -> Result<Vec<Incident>> {

@@ -291,6 +291,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn incident(&self, id: IncidentId) -> Result<Option<Incident>>;
     /// Incidents, newest first.
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>>;
+    /// Other incidents that say something about this one: those with its grouping key that are over, the one resolved last
+    /// first, then the newest of its service, or of its host where it has none.
+    async fn related(&self, to: &Incident, limit: u32) -> Result<Vec<Incident>>;
     /// Incidents that nobody has taken: the worst first, and of those the newest.
     async fn worst_open(&self, limit: u32) -> Result<Vec<Incident>>;
     /// How many incidents there are of each status and severity; without those of which there are none.

@@ -29,6 +29,27 @@ macro_rules! in_status {
     };
 }
 
+macro_rules! with_severity_in_status {
+    ($parameter:literal) => {
+        concat!(
+            "SELECT id, status, severity, owner, platform FROM incident INDEXED BY incident_by_severity \
+             WHERE severity = ?10 AND status = ",
+            $parameter,
+            " AND id < ?1"
+        )
+    };
+}
+
+macro_rules! open_with_severity {
+    ($severity:literal) => {
+        concat!(
+            "SELECT severity, id, document FROM incident INDEXED BY incident_by_severity \
+             WHERE status = 0 AND severity = ",
+            $severity
+        )
+    };
+}
+
 statements! {
     ALERT_BY_FINGERPRINT = "SELECT document FROM alert WHERE integration_id = ?1 AND fingerprint = ?2";
     ALERT_KEYS = "SELECT incident_id FROM alert WHERE id = ?1";
@@ -40,6 +61,8 @@ statements! {
 
     ONE = "SELECT document FROM incident WHERE id = ?1";
     UNRESOLVED_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status < 3";
+    RESOLVED_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status >= 3 \
+        ORDER BY resolved_at DESC LIMIT ?2";
     RESOLVED_LAST_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status >= 3 \
         ORDER BY resolved_at DESC LIMIT 1";
     FACTS = "SELECT revision, status, severity, owner, platform, grouping_key, resolved_at, words_hash \
@@ -55,9 +78,7 @@ statements! {
 
     PAGE = "SELECT i.id, i.status, i.severity, i.owner, i.platform FROM incident i WHERE i.id < ?1 \
         ORDER BY i.id DESC LIMIT ?2";
-    PAGE_WITH_SEVERITY = page!("i.severity = ?3");
     PAGE_WITH_OWNER = page!("i.owner = ?3");
-    PAGE_OPEN_WITH_SEVERITY = page!("i.status = 0 AND i.severity = ?3");
     PAGE_OF_PLATFORM = page!("i.platform = ?3");
     PAGE_WITH_WORDS = concat!("SELECT ", facts!(), " FROM incident_text t CROSS JOIN incident i ON i.id = t.rowid \
         WHERE t.words MATCH ?3 AND t.rowid < ?1 ORDER BY t.rowid DESC LIMIT ?2");
@@ -67,9 +88,19 @@ statements! {
         in_status!("?6"), " UNION ALL ", in_status!("?7"), " UNION ALL ", in_status!("?8"), " UNION ALL ",
         in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
+    /// Seven such runs of one severity.
+    PAGE_WITH_SEVERITY_IN_STATUSES = concat!(
+        with_severity_in_status!("?3"), " UNION ALL ", with_severity_in_status!("?4"), " UNION ALL ",
+        with_severity_in_status!("?5"), " UNION ALL ", with_severity_in_status!("?6"), " UNION ALL ",
+        with_severity_in_status!("?7"), " UNION ALL ", with_severity_in_status!("?8"), " UNION ALL ",
+        with_severity_in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
+    );
 
-    WORST_OPEN = "SELECT document FROM incident INDEXED BY incident_open_by_severity \
-        WHERE status = 0 AND severity >= 0 ORDER BY severity DESC, id DESC LIMIT ?1";
+    WORST_OPEN = concat!(
+        open_with_severity!("4"), " UNION ALL ", open_with_severity!("3"), " UNION ALL ", open_with_severity!("2"),
+        " UNION ALL ", open_with_severity!("1"), " UNION ALL ", open_with_severity!("0"),
+        " ORDER BY severity DESC, id DESC LIMIT ?1"
+    );
     COUNTS = "SELECT status, severity, incidents FROM incident_count WHERE status >= 0 AND incidents > 0";
 
     /// An event stands at its id, or above all others if one with a larger id was there before it. Positions grow with

@@ -118,6 +118,34 @@ pub async fn the_incident_resolved_last_is_found(store: &dyn Store) {
     assert_eq!(found(both), [11, 12]);
 }
 
+/// What had its key comes first, then what has its service, or its host where it has none; itself never.
+pub async fn what_happened_before_is_related(store: &dyn Store) {
+    let of = |id, key: &str, service: Option<&str>, host: Option<&str>| Incident {
+        grouping_key: key.to_owned(),
+        service: service.map(str::to_owned),
+        host: host.map(str::to_owned),
+        ..sample::incident(id, OF)
+    };
+    for (id, key, resolved_at) in [(10, "shared", 300), (11, "shared", 100), (12, "other", 200)] {
+        let incident = of(id, key, Some("cranes"), None);
+        keep(store, incident.clone()).await;
+        keep(store, resolved(&incident, resolved_at)).await;
+    }
+    let present = of(13, "shared", Some("cranes"), None);
+    let hosted = of(14, "a", None, Some("crane-7"));
+    let alone = of(15, "b", None, None);
+    for incident in [&present, &hosted, &alone, &of(16, "c", Some("pumps"), Some("crane-7"))] {
+        keep(store, incident.clone()).await;
+    }
+    for (to, limit, expected) in
+        [(&present, 10, &[10, 11, 12][..]), (&present, 2, &[10, 11]), (&hosted, 10, &[16]), (&alone, 10, &[])]
+    {
+        let found = store.related(to, limit).await.unwrap();
+        let found: Vec<_> = found.iter().map(|incident| incident.id.as_i64()).collect();
+        assert_eq!(found, expected, "{} up to {limit}", to.id);
+    }
+}
+
 /// An alert's next cycle may belong to another incident; a fingerprint is one alert's only.
 pub async fn an_alert_moves_to_its_next_incident(store: &dyn Store) {
     let (first, second) = (sample::incident(10, OF), sample::incident(11, OF));

@@ -38,7 +38,8 @@ macro_rules! conformance_tests {
                 a_requeued_receipt_is_pending_again, receipts_are_listed_without_bodies_by_page;
             incidents: a_step_is_kept_whole, a_stale_revision_conflicts_and_leaves_nothing,
                 one_unresolved_incident_for_a_grouping_key, the_incident_resolved_last_is_found,
-                an_alert_moves_to_its_next_incident, incidents_are_filtered, words_find_incidents,
+                an_alert_moves_to_its_next_incident, what_happened_before_is_related,
+                incidents_are_filtered, words_find_incidents,
                 services_and_labels_are_matched_whole, incidents_are_counted_and_the_worst_come_first,
                 calls_are_counted_by_minute,
                 lists_come_in_pages;

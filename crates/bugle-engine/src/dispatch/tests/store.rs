@@ -324,6 +324,9 @@ impl Store for MemoryStore {
     async fn incidents_for(&self, _: Vec<IncidentId>, _: Vec<String>) -> Result<Vec<Incident>> {
         unused()
     }
+    async fn related(&self, _: &Incident, _: u32) -> Result<Vec<Incident>> {
+        unused()
+    }
     async fn commit(&self, _: Step) -> std::result::Result<(), CommitError> {
         unused()
     }

@@ -90,7 +90,8 @@ const fn state(alert: &Alert) -> Tag<'static> {
     }
 }
 
-pub(super) fn chosen(alert: &Alert, now: Timestamp) -> Chosen {
+/// `is_one_of_many`: else what the incident itself tells is not told again.
+pub(super) fn chosen(alert: &Alert, is_one_of_many: bool, now: Timestamp) -> Chosen {
     let signal = &alert.signal;
     let raw = signal.raw.as_deref().map(|raw| Json::of(raw.get(), JSON_BYTES_MAX));
     let mut normalised = signal.clone();
@@ -101,21 +102,21 @@ pub(super) fn chosen(alert: &Alert, now: Timestamp) -> Chosen {
         title: short(title(alert)),
         severity: SeverityTag(alert.severity),
         state: state(alert),
-        facts: facts(alert),
+        facts: facts(alert, is_one_of_many),
         since: ago(since(alert)),
         ended: signal.ended_at.filter(|_| !is_firing(alert)).map(ago),
         last_seen: ago(alert.last_seen_at),
         fingerprint: Copyable(short(&alert.fingerprint)),
-        labels: pairs(&signal.labels),
+        labels: if is_one_of_many { pairs(&signal.labels) } else { Vec::new() },
         annotations: pairs(&signal.annotations),
-        links: links(&signal.links),
+        links: if is_one_of_many { links(&signal.links) } else { Vec::new() },
         normalised: Json::of(&normalised, JSON_BYTES_MAX),
         raw,
     }
 }
 
 /// What is known beside the moments, as far as it is known.
-fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
+fn facts(alert: &Alert, is_one_of_many: bool) -> Vec<(&'static str, String)> {
     let signal = &alert.signal;
     let entity = signal.entity.as_ref().map(|entity| {
         let name = entity.path.as_deref().unwrap_or(&entity.name);
@@ -130,9 +131,9 @@ fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
     let told = counted(alert.signals, "time", "times");
     let told = if alert.cycle > 1 { format!("{told}, fired {} times", alert.cycle) } else { told };
     let known = [
-        ("About", entity),
-        ("Service", signal.service.clone()),
-        ("Host", signal.host.clone()),
+        ("About", entity.filter(|_| is_one_of_many)),
+        ("Service", signal.service.clone().filter(|_| is_one_of_many)),
+        ("Host", signal.host.clone().filter(|_| is_one_of_many)),
         ("Its source says", Some(words).filter(|words| !words.is_empty())),
         ("Owner at the source", owner),
         ("Heard of", Some(told)),

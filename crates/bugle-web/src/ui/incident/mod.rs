@@ -10,7 +10,7 @@ mod timeline;
 use askama::Template;
 use axum::extract::State;
 use bugle_model::{Alert, AlertId, Cursor, Delivery, Event, Incident, Page as Rows, Timestamp};
-use bugle_store::{DeliveryFilter, IncidentFilter, PageRequest};
+use bugle_store::{DeliveryFilter, PageRequest};
 use url::form_urlencoded::Serializer;
 
 use self::{
@@ -74,7 +74,8 @@ struct IncidentPage {
     source: Option<(String, String)>,
     platform: String,
     facts: Vec<(&'static str, String)>,
-    times: Vec<(&'static str, Ago)>,
+    /// What was when, and who did it where somebody did.
+    times: Vec<(&'static str, Ago, String)>,
     tickets: Vec<(String, String)>,
     links: Vec<(String, String)>,
     labels: Vec<(String, String, String)>,
@@ -114,7 +115,7 @@ pub(super) async fn page(
     let deliveries = deliveries(&app, &incident, &events).await?;
     let alerts = app.store().alerts_of(incident.id, PageRequest { cursor: place.alerts, limit: ALERTS });
     let alerts = alerts.await?;
-    let related = related(&app, &incident).await?;
+    let related = app.store().related(&incident, RELATED).await?;
     let read = Read { incident, events, deliveries, alerts, related };
     show(&read.page(&app, &viewer, place))
 }
@@ -136,17 +137,6 @@ async fn deliveries(app: &App, incident: &Incident, events: &[Event]) -> Result<
     let cursor = last.map(|last| Cursor(last.id.as_i64().saturating_add(SECOND_OF_IDS)));
     let filter = DeliveryFilter { incident_id: Some(incident.id), ..DeliveryFilter::default() };
     Ok(app.store().deliveries(filter, PageRequest { cursor, limit: DELIVERIES }).await?.data)
-}
-
-/// The latest other incidents of the same service, else of the same host.
-async fn related(app: &App, incident: &Incident) -> Result<Vec<Incident>, ApiError> {
-    let Some(place) = incident.service.as_ref().or(incident.host.as_ref()) else { return Ok(Vec::new()) };
-    let filter = IncidentFilter { query: Some(place.clone()), ..IncidentFilter::default() };
-    let page = PageRequest { cursor: None, limit: RELATED + 1 };
-    let mut found = app.store().incidents(filter, page).await?.data;
-    found.retain(|other| other.id != incident.id);
-    found.truncate(RELATED as usize);
-    Ok(found)
 }
 
 /// What was read for a page.
@@ -199,7 +189,7 @@ impl Read {
             more_alerts: alerts
                 .next_cursor
                 .map(|cursor| Place { alerts: Some(cursor), alert: None, ..place }.address(&id, "alerts")),
-            chosen: chosen.map(|alert| alerts::chosen(alert, now)),
+            chosen: chosen.map(|alert| alerts::chosen(alert, has_several, now)),
             source: names.source(incident.integration_id),
             platform: incident.platform.clone(),
             facts: facts(incident),
@@ -245,26 +235,24 @@ fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
         let name = entity.path.as_deref().unwrap_or(&entity.name);
         if entity.kind.is_empty() { name.to_owned() } else { format!("{name} ({})", entity.kind) }
     });
-    let acknowledged_by = incident.acknowledged_by.as_ref().and_then(timeline::person);
-    let known = [
-        ("Service", incident.service.clone()),
-        ("Host", incident.host.clone()),
-        ("About", entity),
-        ("Acknowledged by", acknowledged_by),
-    ];
+    let known = [("Service", incident.service.clone()), ("Host", incident.host.clone()), ("About", entity)];
     known.into_iter().filter_map(|(name, value)| Some((name, cut(&value?, TEXT_BYTES_MAX)))).collect()
 }
 
-fn times(incident: &Incident, now: Timestamp) -> Vec<(&'static str, Ago)> {
+fn times(incident: &Incident, now: Timestamp) -> Vec<(&'static str, Ago, String)> {
     let began = Some(incident.started_at).filter(|at| *at != incident.opened_at);
+    let acknowledged_by = incident.acknowledged_by.as_ref().and_then(timeline::person);
     let known = [
-        ("Began", began),
-        ("Opened", Some(incident.opened_at)),
-        ("Acknowledged", incident.acknowledged_at),
-        ("Resolved", incident.resolved_at),
-        ("Last change", Some(incident.updated_at)),
+        ("Began", began, None),
+        ("Opened", Some(incident.opened_at), None),
+        ("Acknowledged", incident.acknowledged_at, acknowledged_by),
+        ("Resolved", incident.resolved_at, None),
+        ("Last change", Some(incident.updated_at), None),
     ];
-    known.into_iter().filter_map(|(name, at)| Some((name, Ago { at: at?, now }))).collect()
+    known
+        .into_iter()
+        .filter_map(|(name, at, by)| Some((name, Ago { at: at?, now }, by.unwrap_or_default())))
+        .collect()
 }
 
 /// Tickets in other systems: what each is called, and its page.

@@ -59,6 +59,8 @@ pub(super) struct Told {
     pub(super) name: String,
     pub(super) tone: &'static str,
     pub(super) state: String,
+    /// Whether the tone says it all: all is well.
+    pub(super) is_plain: bool,
 }
 
 /// What sources and destinations are called.
@@ -150,19 +152,19 @@ const fn why(event: &Event) -> &'static str {
 }
 
 fn by(actor: &Actor, names: &Names) -> By {
-    let named = |kind, name: &str| By { kind, name: cut(name, VALUE_BYTES_MAX), ..By::default() };
+    let called = |kind, name: &str| By { kind, name: cut(name, VALUE_BYTES_MAX), ..By::default() };
     match actor {
         Actor::Source { integration_id, receipt_id } => By {
             receipt: Some(format!("/receipts/{receipt_id}")),
             ..match names.source(*integration_id) {
                 Some((name, page)) => By { name, href: Some(page), ..By::default() },
-                None => named("", "a source that was deleted"),
+                None => called("", "a source that was deleted"),
             }
         },
-        Actor::ApiKey { name, .. } => named("the API key ", name),
-        Actor::User { email } => named("", email),
-        Actor::Rule { name } => named("the rule ", name),
-        Actor::Timeout => named("", "time that passed"),
+        Actor::ApiKey { name, .. } => called("the API key ", name),
+        Actor::User { email } => called("", email),
+        Actor::Rule { name } => called("the rule ", name),
+        Actor::Timeout => called("", "time that passed"),
     }
 }
 
@@ -236,6 +238,7 @@ fn told(delivery: &Delivery, names: &Names) -> Told {
         name: name.map_or_else(|| "a destination that was deleted".into(), |name| cut(name, 80)),
         tone,
         state,
+        is_plain: delivery.state == DeliveryState::Delivered,
     }
 }
 
