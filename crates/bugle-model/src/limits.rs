@@ -31,6 +31,8 @@ pub const QUARANTINE_PER_INTEGRATION_MAX: u32 = 1_000;
 /// Rejected receipts written each second for each integration. What comes beyond is counted, answered, and not kept:
 /// a flood of forged calls must not fill the disk.
 pub const QUARANTINE_WRITES_PER_SECOND_MAX: u32 = 50;
+/// A clock that goes back by less than this is being adjusted, not turned.
+pub const CLOCK_STEP_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Most of a receiver's answer that is read and kept.
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 /// Clients that follow the stream at once. Each costs a connection and a copy of what is sent; a dashboard needs one.

@@ -11,7 +11,7 @@ use std::{
 
 use bugle_model::{
     Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Page, Timestamp, delivery::Attempt,
-    destination::Circuit, id::Id,
+    destination::Circuit, id::Id, limits::CLOCK_STEP_MIN,
 };
 use bugle_store::{
     Backlog, Claim, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Room, Settlement, StoreError,
@@ -117,7 +117,8 @@ fn claim(
         // The snapshot begins with the first statement below, so under the lock.
         let mut taken = claims.lock();
         if !is_deleted(snapshot, destination)? {
-            first_tries(snapshot, &taken, destination, room.first_tries, &mut ids)?;
+            let mut first_tries = snapshot.prepare_cached(sql::FIRST_TRIES)?;
+            ids = free(&mut first_tries, params![destination], &taken, room.first_tries)?;
             next_retry_at = retries(snapshot, &taken, destination, now, room.retries, &mut ids)?;
             taken.extend(&ids);
         }
@@ -125,15 +126,15 @@ fn claim(
     Ok((Claimed::new(claims, ids), next_retry_at))
 }
 
-fn first_tries(
-    snapshot: &Connection,
+/// The first ids that a statement finds and nobody has taken.
+fn free(
+    statement: &mut Statement<'_>,
+    params: &[&dyn ToSql],
     taken: &HashSet<i64>,
-    destination: i64,
     mut room: u32,
-    ids: &mut Vec<i64>,
-) -> rusqlite::Result<()> {
-    let mut statement = snapshot.prepare_cached(sql::FIRST_TRIES)?;
-    let mut rows = statement.query([destination])?;
+) -> rusqlite::Result<Vec<i64>> {
+    let mut ids = Vec::new();
+    let mut rows = statement.query(params)?;
     while room > 0
         && let Some(row) = rows.next()?
     {
@@ -143,10 +144,11 @@ fn first_tries(
             room -= 1;
         }
     }
-    Ok(())
+    Ok(ids)
 }
 
-/// Returns when the next one is due, if there is room for it.
+/// Those that are due, the turned back ones first: there are only so many of them, so they hold up the others for a while
+/// at most. Returns when the next one is due, if there is room for it.
 fn retries(
     snapshot: &Connection,
     taken: &HashSet<i64>,
@@ -155,13 +157,17 @@ fn retries(
     mut room: u32,
     ids: &mut Vec<i64>,
 ) -> rusqlite::Result<Option<Timestamp>> {
+    let turned = params![destination, now.plus(CLOCK_STEP_MIN).as_millis()];
+    let turned_back = free(&mut *snapshot.prepare_cached(sql::TURNED_BACK)?, turned, taken, room)?;
+    room = room.saturating_sub(u32::try_from(turned_back.len()).unwrap_or(room));
+    ids.extend(&turned_back);
     let mut statement = snapshot.prepare_cached(sql::RETRIES)?;
     let mut rows = statement.query([destination])?;
     while room > 0
         && let Some(row) = rows.next()?
     {
         let (id, due_at) = (row.get(0)?, moment(row, 1)?);
-        if taken.contains(&id) {
+        if taken.contains(&id) || turned_back.contains(&id) {
             continue;
         }
         if due_at > now {
@@ -221,11 +227,13 @@ fn record(
 ) -> rusqlite::Result<()> {
     let id = settlement.delivery_id.as_i64();
     let tries = i64::from(attempt.is_some());
+    let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
     let (state, reason) = match &settlement.next {
         Next::RetryAt { at, reason } => {
+            let scheduled_at = ended_at.unwrap_or(now.as_millis());
             let made: Option<u32> = connection
                 .prepare_cached(sql::RETRY)?
-                .query_row(params![id, at.as_millis(), reason], |row| row.get(0))
+                .query_row(params![id, at.as_millis(), reason, scheduled_at], |row| row.get(0))
                 .optional()?;
             return record_attempt(connection, id, made, attempt);
         }
@@ -233,7 +241,6 @@ fn record(
         Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
         Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
     };
-    let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
     let settled: Option<(u32, i64, i64)> = connection
         .prepare_cached(sql::SETTLE)?
         .query_row(params![id, state.code(), tries, reason, ended_at, now.as_millis()], |row| {
@@ -329,23 +336,23 @@ pub(crate) async fn page(
             let below = below(page);
             let destination = filter.destination_id.map(Id::as_i64);
             let incident = filter.incident_id.map(Id::as_i64);
-            let dead = filter.state == Some(DeliveryState::Dead);
             let prepare = |statement| connection.prepare_cached(statement);
             let collect = |statement: &mut Statement<'_>, params: &[&dyn ToSql]| {
                 collect(statement, params, filter, page)
             };
-            match (incident, destination, dead) {
-                (Some(of), _, _) => {
-                    collect(&mut *prepare(sql::PAGE_OF_INCIDENT)?, params![below, EXAMINED_MAX, of])
+            let of = |statement, owner: i64| {
+                collect(&mut *prepare(statement)?, params![below, EXAMINED_MAX, owner])
+            };
+            let all = |statement| collect(&mut *prepare(statement)?, params![below, EXAMINED_MAX]);
+            match (incident, destination, filter.state) {
+                (Some(incident), _, _) => of(sql::PAGE_OF_INCIDENT, incident),
+                (None, Some(to), Some(DeliveryState::Dead)) => of(sql::PAGE_DEAD_TO_DESTINATION, to),
+                (None, Some(to), Some(state)) if !state.is_settled() => {
+                    of(sql::PAGE_UNSETTLED_TO_DESTINATION, to)
                 }
-                (None, Some(to), true) => {
-                    collect(&mut *prepare(sql::PAGE_DEAD_TO_DESTINATION)?, params![below, EXAMINED_MAX, to])
-                }
-                (None, Some(to), false) => {
-                    collect(&mut *prepare(sql::PAGE_TO_DESTINATION)?, params![below, EXAMINED_MAX, to])
-                }
-                (None, None, true) => collect(&mut *prepare(sql::PAGE_DEAD)?, params![below, EXAMINED_MAX]),
-                (None, None, false) => collect(&mut *prepare(sql::PAGE)?, params![below, EXAMINED_MAX]),
+                (None, Some(to), _) => of(sql::PAGE_TO_DESTINATION, to),
+                (None, None, Some(DeliveryState::Dead)) => all(sql::PAGE_DEAD),
+                (None, None, _) => all(sql::PAGE),
             }
         })
         .await

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_claims_by_kind.sql"),
     include_str!("../migrations/0007_activity.sql"),
     include_str!("../migrations/0008_audit.sql"),
+    include_str!("../migrations/0009_schedules_and_lists.sql"),
 ];
 
 /// The schema that this program knows.

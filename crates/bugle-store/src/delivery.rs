@@ -43,7 +43,9 @@ pub struct Room {
 /// What a claim found.
 #[derive(Debug, Clone, Default)]
 pub struct Claim {
-    /// What is due, each kind with the longest due first.
+    /// What is due, each kind with the longest due first. A retry that was decided on later than now, by more than
+    /// [`CLOCK_STEP_MIN`](bugle_model::limits::CLOCK_STEP_MIN), is due: the clock was turned back since, and what was to
+    /// wait for minutes would wait for hours.
     pub due: Vec<Due>,
     /// When the next retry is due, if there was more room for retries than retries that are due.
     pub next_retry_at: Option<Timestamp>,

@@ -34,37 +34,42 @@ statements! {
         ORDER BY next_attempt_at, id";
     RETRIES = "SELECT id, next_attempt_at FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts > 0 \
         ORDER BY next_attempt_at, id";
+    /// Retries of a later time than now, from before the clock was turned back.
+    TURNED_BACK = "SELECT id FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts > 0 AND \
+        scheduled_at > ?2 ORDER BY scheduled_at, id";
     CLAIMED = concat!("SELECT ", columns!(), ", (SELECT document FROM event WHERE event.id = event_id) \
         FROM delivery WHERE id = ?1");
     SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
         settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
         RETURNING attempts, destination_id, incident_id";
     /// It was tried, whether or not that is on record: one that was never tried would be due at once.
-    RETRY = "UPDATE delivery SET attempts = attempts + 1, next_attempt_at = ?2, reason = ?3 \
+    RETRY = "UPDATE delivery SET attempts = attempts + 1, next_attempt_at = ?2, reason = ?3, scheduled_at = ?4 \
         WHERE id = ?1 AND state IN (0) RETURNING attempts";
     /// An unblocked delivery is due since it was made, so it goes before younger ones.
-    UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at WHERE state = 1 AND id = \
+    UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at, scheduled_at = created_at WHERE state = 1 AND id = \
         (SELECT id FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 ORDER BY sequence LIMIT 1)";
     SET_CIRCUIT = "INSERT OR REPLACE INTO circuit (destination_id, document) VALUES (?1, ?2)";
     ATTEMPT_INSERT = "INSERT INTO attempt (delivery_id, number, document) VALUES (?1, ?2, ?3)";
     ATTEMPTS = "SELECT number, document FROM attempt WHERE delivery_id = ?1 ORDER BY number LIMIT ?2";
 
-    SEND_AGAIN = "UPDATE delivery SET state = ?2, attempts_forgiven = attempts, next_attempt_at = ?3, reason = NULL, \
-        settled_at = NULL WHERE id = ?1";
+    SEND_AGAIN = "UPDATE delivery SET state = ?2, attempts_forgiven = attempts, next_attempt_at = ?3, scheduled_at = ?3, \
+        reason = NULL, settled_at = NULL WHERE id = ?1";
     DEAD_SINCE = concat!("SELECT ", columns!(), " FROM delivery WHERE destination_id = ?1 AND state = 3 AND \
         (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4");
     COUNT_DEAD_SINCE = "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE destination_id = ?1 AND state = 3 AND \
         created_at >= ?2 ORDER BY created_at LIMIT ?3)";
-    BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT min(created_at) FROM delivery \
-        WHERE destination_id = b.destination_id AND state < 2) FROM backlog b \
+    BACKLOG = "SELECT b.destination_id, b.unsettled, (SELECT created_at FROM delivery INDEXED BY delivery_unsettled \
+        WHERE destination_id = b.destination_id AND state < 2 ORDER BY id LIMIT 1) FROM backlog b \
         WHERE NOT EXISTS (SELECT 1 FROM destination d WHERE d.id = b.destination_id AND d.deleted_at IS NOT NULL)";
-    OLDEST_UNSETTLED = "SELECT w.created_at FROM delivery w CROSS JOIN incident i ON i.id = w.incident_id \
-        WHERE w.destination_id = ?1 AND w.state < 2 AND i.platform <> ?2 ORDER BY w.created_at LIMIT 1";
+    OLDEST_UNSETTLED = "SELECT w.created_at FROM delivery w INDEXED BY delivery_unsettled CROSS JOIN incident i ON i.id = w.incident_id \
+        WHERE w.destination_id = ?1 AND w.state < 2 AND i.platform <> ?2 ORDER BY w.id LIMIT 1";
 
     ONE = concat!("SELECT ", columns!(), " FROM delivery WHERE id = ?1");
     PAGE = concat!("SELECT ", columns!(), " FROM delivery WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
     PAGE_OF_INCIDENT = page!("incident_id = ?3");
     PAGE_TO_DESTINATION = page!("destination_id = ?3");
+    PAGE_UNSETTLED_TO_DESTINATION = concat!("SELECT ", columns!(), " FROM delivery INDEXED BY delivery_unsettled \
+        WHERE destination_id = ?3 AND state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2");
     PAGE_DEAD = page!("state = 3");
     PAGE_DEAD_TO_DESTINATION = page!("destination_id = ?3 AND state = 3");
 }

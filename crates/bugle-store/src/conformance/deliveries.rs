@@ -61,7 +61,7 @@ async fn recover(store: &dyn Store, from: RecoverFrom, limit: u32) -> Recovered 
 /// When the next retry is due, without claiming anything that is.
 async fn next_retry_at(store: &dyn Store) -> Option<Timestamp> {
     let room = Room { first_tries: 0, retries: 1 };
-    store.claim_due(TO, sample::NOON, room).await.unwrap().next_retry_at
+    store.claim_due(TO, late(), room).await.unwrap().next_retry_at
 }
 
 async fn settle(store: &dyn Store, id: i64, next: Next) {
@@ -146,14 +146,70 @@ pub async fn neither_kind_hides_the_other(store: &dyn Store) {
     }
     let three = Room { first_tries: 3, retries: 3 };
     assert_eq!(ids(&store.claim_due(TO, late(), three).await.unwrap()), [101, 201, 301]);
-    for (id, due_s) in [(101, 30), (201, 20), (301, 40)] {
+    for (id, due_s) in [(101, 230), (201, 220), (301, 240)] {
         settle(store, id, Next::RetryAt { at: sample::after(due_s), reason: "timeout".to_owned() }).await;
     }
     let one = Room { first_tries: 1, retries: 1 };
-    let claimed = store.claim_due(TO, sample::after(30), one).await.unwrap();
+    let claimed = store.claim_due(TO, sample::after(230), one).await.unwrap();
     assert_eq!((ids(&claimed), claimed.next_retry_at), (vec![401, 201], None), "there is no more room");
-    let claimed = store.claim_due(TO, sample::after(30), three).await.unwrap();
-    assert_eq!((ids(&claimed), claimed.next_retry_at), (vec![501, 601, 101], Some(sample::after(40))));
+    let claimed = store.claim_due(TO, sample::after(230), three).await.unwrap();
+    assert_eq!((ids(&claimed), claimed.next_retry_at), (vec![501, 601, 101], Some(sample::after(240))));
+}
+
+/// Whatever the delay was, nothing waits for a time that the clock may not show again for hours.
+pub async fn retries_do_not_wait_for_a_clock_that_was_turned_back(store: &dyn Store) {
+    for incident in 1..=4 {
+        events(store, incident, 1..=1, &[TO]).await;
+    }
+    assert_eq!(claim(store, TO).await, [101, 201, 301, 401]);
+    // They failed at 100 s. One had waited long already, one waits long because its receiver asked for it.
+    for (id, due_s) in [(101, 110), (201, 40_000), (301, 5), (401, 120)] {
+        settle(store, id, Next::RetryAt { at: sample::after(due_s), reason: "timeout".to_owned() }).await;
+    }
+    let room = |retries| Room { first_tries: 5, retries };
+    let at = async |moment_s, retries| {
+        let claimed = store.claim_due(TO, sample::after(moment_s), room(retries)).await.unwrap();
+        store.release(claimed.due.iter().map(|due| due.delivery.id).collect()).await.unwrap();
+        (ids(&claimed), claimed.next_retry_at.map(|at| at.since(sample::NOON).as_secs()))
+    };
+    // (now, room for retries, what is due, when the next one is)
+    for (now_s, retries, due, next_s) in [
+        (105, 9, vec![301], Some(110)),
+        (110, 9, vec![301, 101], Some(120)),
+        (100, 9, vec![301], Some(110)),
+        (90, 9, vec![101, 201, 301, 401], None),
+        (1, 9, vec![101, 201, 301, 401], None),
+        (1, 3, vec![101, 201, 301], None),
+        (105, 1, vec![301], None),
+        (40_000, 9, vec![301, 101, 401, 201], None),
+    ] {
+        assert_eq!(at(now_s, retries).await, (due, next_s), "{now_s} s, room for {retries}");
+    }
+    // What is under way is not found again, and one that fails again is scheduled by the clock as it is now.
+    assert_eq!(ids(&store.claim_due(TO, sample::after(1), room(2)).await.unwrap()), [101, 201]);
+    let attempt = Some(sample::attempt(sample::after(1), Verdict::Gone));
+    let next = Next::RetryAt { at: sample::after(50), reason: "timeout".to_owned() };
+    store
+        .settle(vec![Settlement { delivery_id: Id::from_i64(101), attempt, next }], Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(at(2, 9).await, (vec![301, 401], Some(50)));
+}
+
+/// Not even if it was sent again, or waited behind another one, at a time that is still to come.
+pub async fn what_is_sent_again_does_not_wait_for_a_clock_that_was_turned_back(store: &dyn Store) {
+    events(store, 1, 1..=2, &[TO]).await;
+    for id in [101, 102] {
+        assert_eq!(claim(store, TO).await, [id]);
+        settle(store, id, dead()).await;
+    }
+    for id in [101, 102] {
+        assert!(store.redeliver(Id::from_i64(id), late()).await.unwrap());
+    }
+    let early = async || ids(&store.claim_due(TO, Timestamp::from_millis(0), sample::AMPLE).await.unwrap());
+    assert_eq!(early().await, [101]);
+    settle(store, 101, Next::Delivered).await;
+    assert_eq!(early().await, [102], "it was created at a time that is still to come");
 }
 
 /// With a fresh retry budget and its attempts numbered on.
@@ -259,11 +315,12 @@ pub async fn the_oldest_unsettled_of_others_is_told(store: &dyn Store) {
     store.commit(step).await.unwrap();
     let oldest = async |to, except: &str| store.oldest_unsettled(to, except).await.unwrap();
     assert_eq!(oldest(TO, "bugle").await, Some(sample::after(1)));
-    assert_eq!(oldest(TO, "").await, Some(sample::NOON));
+    assert_eq!(oldest(TO, "").await, Some(sample::after(1)), "the first one that was created");
     assert_eq!(oldest(OTHER, "bugle").await, None);
     claim(store, TO).await;
     settle(store, 101, Next::Delivered).await;
     assert_eq!(oldest(TO, "bugle").await, None);
+    assert_eq!(oldest(TO, "").await, Some(sample::NOON));
 }
 
 /// What waited for it stays where it is.
@@ -316,6 +373,8 @@ pub async fn deliveries_are_filtered(store: &dyn Store) {
     assert_eq!(listed(Some(51), None, Some(1)).await, [112, 111]);
     assert_eq!(listed(None, Some(Pending), None).await, [201, 111, 102]);
     assert_eq!(listed(Some(51), Some(Blocked), None).await, [112]);
+    assert_eq!(listed(Some(50), Some(Pending), None).await, [201, 102]);
+    assert_eq!(listed(Some(50), Some(Blocked), None).await, [0_i64; 0]);
     assert_eq!(listed(None, Some(Dead), None).await, [101]);
     assert_eq!(listed(Some(50), Some(Dead), None).await, [101]);
     assert_eq!(listed(Some(51), Some(Dead), None).await, [0_i64; 0]);

@@ -44,7 +44,9 @@ macro_rules! conformance_tests {
                 calls_are_counted_by_minute,
                 lists_come_in_pages;
             deliveries: deliveries_of_an_incident_go_in_order, a_claim_is_exclusive_until_it_is_given_back,
-                a_retry_waits_for_its_time, neither_kind_hides_the_other, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
+                a_retry_waits_for_its_time, retries_do_not_wait_for_a_clock_that_was_turned_back,
+                what_is_sent_again_does_not_wait_for_a_clock_that_was_turned_back,
+                neither_kind_hides_the_other, a_dead_delivery_blocks_nobody_and_can_be_sent_again,
                 an_old_delivery_sent_again_goes_before_younger_ones, dead_deliveries_are_recovered_in_order,
                 the_backlog_counts_what_is_unsettled, the_oldest_unsettled_of_others_is_told,
                 a_deleted_destination_is_sent_nothing,
