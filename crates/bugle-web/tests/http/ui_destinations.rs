@@ -146,7 +146,7 @@ async fn a_large_delivery_stays_a_light_page() {
 async fn a_preview_is_what_is_sent_and_hides_what_is_secret() {
     let bugle = TestBugle::start().await;
     let receiver = Receiver::start().await;
-    let body = json!({"url": receiver.url(), "headers": {"X-Key": "h-secret"}, "secret": "whsec_c2VjcmV0LW9mLXRlc3Q="});
+    let body = json!({"url": receiver.url(), "headers": {"X-Key": "h-secret"}, "secret": "whsec_c2VjcmV0LW9mLXRoZS10ZXN0LXRvLWhpZGU="});
     let made = bugle.post("/api/v1/destinations", body.clone()).await;
     delivery_in(&bugle, "Disk full", "delivered").await;
     let sent = receiver.received().first().cloned().unwrap();
