@@ -24,7 +24,7 @@ use crate::{
     page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
     sql::deliveries as sql,
-    writer::{Abort, Writer},
+    writer::{Abort, Shield, Writer},
 };
 
 /// Attempts of one delivery that are shown.
@@ -214,7 +214,7 @@ pub(crate) async fn settle(
         Ok(added.store(connection)?)
     };
     let claims = Arc::clone(claims);
-    Ok(writer.write_then(DOING, work, move || claims.give_up(ids)).await?)
+    Ok(writer.write_then(DOING, Shield::Savepoint, work, move || claims.give_up(ids)).await?)
 }
 
 /// Records one outcome. One of a delivery that is settled already changes nothing.

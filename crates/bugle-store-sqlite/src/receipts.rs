@@ -15,7 +15,7 @@ use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
     page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
-    recent::Recent,
+    recent::{Body, Recent},
     sql::receipts as sql,
     writer::{Abort, Shield, Writer},
 };
@@ -45,17 +45,28 @@ pub(crate) async fn append(
         head: encode(&receipt.head).map_err(broken)?,
         receipt,
     };
-    let recent = Arc::clone(recent);
+    let body = Body::of(&row.receipt);
+    let (recent, remembered) = (Arc::clone(recent), Arc::clone(recent));
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
     let shield = if row.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
-    Ok(writer.write(DOING, shield, move |connection| Ok(insert(connection, &recent, &row)?)).await?)
+    let work = move |connection: &Connection| {
+        Ok(insert(connection, &row, body.as_ref().and_then(|body| recent.before(body)))?)
+    };
+    // Not before the commit: one that was undone is not there, so no other is its duplicate.
+    let on_commit = move || body.into_iter().for_each(|body| remembered.remember(body));
+    Ok(writer.write_then(DOING, shield, work, on_commit).await?)
 }
 
-fn insert(connection: &Connection, recent: &Recent, row: &Written) -> rusqlite::Result<Appended> {
+fn insert(
+    connection: &Connection,
+    row: &Written,
+    same_body: Option<ReceiptId>,
+) -> rusqlite::Result<Appended> {
     let receipt = &row.receipt;
     let rejected = receipt.state == ReceiptState::Rejected;
     let key = receipt.dedup_key.filter(|_| !rejected);
-    let duplicate_of = key.map_or(Ok(None), |key| earlier(connection, recent, receipt, key))?;
+    let same_id = key.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
+    let duplicate_of = same_id.or(same_body);
     connection.prepare_cached(sql::INSERT)?.execute(params![
         receipt.id.as_i64(),
         receipt.integration_id.as_i64(),
@@ -80,14 +91,10 @@ fn insert(connection: &Connection, recent: &Recent, row: &Written) -> rusqlite::
     Ok(Appended { duplicate_of })
 }
 
-fn earlier(
-    connection: &Connection,
-    recent: &Recent,
-    receipt: &Receipt,
-    key: DedupKey,
-) -> rusqlite::Result<Option<ReceiptId>> {
+/// The receipt that the sender gave the same id.
+fn earlier(connection: &Connection, receipt: &Receipt, key: DedupKey) -> rusqlite::Result<Option<ReceiptId>> {
     if !key.explicit {
-        return Ok(recent.replace(receipt, key.hash));
+        return Ok(None);
     }
     connection
         .prepare_cached(sql::SAME_SENDER_ID)?

@@ -201,6 +201,7 @@ impl Writer {
     pub(crate) async fn write_then<T, F>(
         &self,
         doing: &'static str,
+        shield: Shield,
         work: F,
         on_commit: impl FnOnce() + Send + 'static,
     ) -> Result<T, WriteError>
@@ -208,7 +209,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
     {
-        self.submit(doing, Shield::Savepoint, work, Some(Box::new(on_commit))).await
+        self.submit(doing, shield, work, Some(Box::new(on_commit))).await
     }
 
     async fn submit<T, F>(

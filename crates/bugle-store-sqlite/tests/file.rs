@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bugle_model::{IntegrationId, Receipt, ReceiptState};
+use bugle_model::{IntegrationId, Receipt, ReceiptId, ReceiptState, receipt::DedupKey};
 use bugle_store::{
     PageRequest, PruneBefore, ReceiptFilter, ReceiptOutcome, Step, Store, conformance::sample,
 };
@@ -117,6 +117,27 @@ async fn a_claim_that_nobody_waited_for_is_given_back() {
         assert!(tokio::time::Instant::now() < end, "the claim is lost");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_undone_has_no_duplicate() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let of = IntegrationId::from_i64(5);
+    let disk = rusqlite::Connection::open(folder.path().join("bugle.db")).unwrap();
+    // As when the disk is full: the whole transaction is undone.
+    disk.execute_batch(
+        "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
+    )
+    .unwrap();
+    let same = DedupKey { hash: [7; 16], explicit: false };
+    let receipt = |id| Receipt { dedup_key: Some(same), ..sample::receipt(id, of) };
+    store.append(receipt(1)).await.unwrap_err();
+    disk.execute_batch("DROP TRIGGER full").unwrap();
+    let second = store.append(receipt(2)).await.unwrap();
+    assert_eq!(second.duplicate_of, None);
+    let third = store.append(receipt(3)).await.unwrap();
+    assert_eq!(third.duplicate_of, Some(ReceiptId::from_i64(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
