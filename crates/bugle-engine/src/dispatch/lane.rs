@@ -5,7 +5,10 @@
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
-use bugle_model::{Circuit, Delivery, Destination, DestinationId, Timestamp, destination::CircuitPhase};
+use bugle_model::{
+    Circuit, Delivery, Destination, DestinationId, Timestamp, destination::CircuitPhase,
+    limits::CLOCK_STEP_MIN,
+};
 use bugle_store::{Claim, Room, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -30,8 +33,6 @@ const HELD_PER_SLOT: usize = 4;
 const HELD_MIN: usize = 16;
 /// Largest claim.
 const CLAIM_MAX: usize = 256;
-/// A clock that goes back by less than this is being adjusted, not turned.
-const CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
 /// Waits between looks while the store fails.
 const STORE_BACKOFF_MIN: Duration = Duration::from_millis(100);
 const STORE_BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -103,7 +104,8 @@ impl Lane {
             destination: handle.destination(),
             recorded_circuit: if records_circuit { not_recorded } else { circuit },
             circuit,
-            seen_at: shared.clock.now(),
+            // One that opened later than now was opened before the clock was turned back.
+            seen_at: circuit.opened_at.into_iter().fold(shared.clock.now(), Timestamp::max),
             shared,
             handle,
             waiting: Waiting::default(),
@@ -147,12 +149,16 @@ impl Lane {
     }
 
     /// When the clock was turned back, the circuit's times go back with it: what was to last half a minute does not last
-    /// for hours.
+    /// for hours. Retries are found to be due by the store.
     fn heed_clock(&mut self) {
         let now = self.shared.clock.now();
         let back = self.seen_at.since(now);
         self.seen_at = now;
-        if back >= CLOCK_STEP_MIN && self.circuit != Circuit::default() {
+        if back < CLOCK_STEP_MIN {
+            return;
+        }
+        self.hungry = true;
+        if self.circuit != Circuit::default() {
             let earlier = |moment: Timestamp| moment.minus(back);
             let (opened_at, wait_until) =
                 (self.circuit.opened_at.map(earlier), self.circuit.wait_until.map(earlier));
@@ -227,7 +233,12 @@ impl Lane {
         self.hungry = false;
         let (shared, id) = (Arc::clone(&self.shared), self.id());
         self.claim = Some(Box::pin(async move {
-            let claim = shared.store.claim_due(id, shared.clock.now(), room).await?;
+            let now = shared.clock.now();
+            let mut claim = shared.store.claim_due(id, now, room).await?;
+            for due in &mut claim.due {
+                // It is due now, whatever a clock that was turned back since had said; nothing younger goes before it.
+                due.delivery.next_attempt_at = due.delivery.next_attempt_at.map(|at| at.min(now));
+            }
             Ok(Claimed { claim, asked: room })
         }));
     }

@@ -124,12 +124,49 @@ async fn a_clock_that_jumps_makes_no_storm_and_no_stall() {
     receiver.answer_from_now_on(|_| Answer::Status(200));
     stage.add(&destination, 31, 1);
     stage.pass(600);
-    let id = destination.id;
-    let untried = |state: &store::State| {
-        let untried = |row: &&store::Row| row.delivery.destination_id == id && row.attempts.is_empty();
-        state.rows.values().filter(untried).count()
+    stage.until_delivered(&destination, 31).await;
+}
+
+#[tokio::test]
+async fn retries_do_not_wait_for_a_clock_that_was_turned_back() {
+    for (ahead, back) in [(HOUR * 0, HOUR * 3), (HOUR * 12, HOUR * 12), (HOUR * 3, HOUR * 15)] {
+        let receiver = Receiver::start(|_| Answer::Status(500)).await;
+        let stage = Stage::by_hand();
+        let destination = configured(1, &receiver);
+        stage.add(&destination, 1, 1);
+        stage.clock.advance(ahead);
+        stage.run(&[&destination]);
+        stage.until_failed(1).await;
+        receiver.answer_from_now_on(|_| Answer::Status(200));
+        stage.clock.set(stage.clock.now().minus(Duration::from_millis(900)));
+        stage.until_looked().await;
+        assert_eq!(receiver.calls().len(), 1, "the clock was only adjusted");
+        stage.clock.set(stage.clock.now().minus(back));
+        stage.add(&destination, 2, 1);
+        stage.dispatcher.wake_all();
+        stage.until_delivered(&destination, 2).await;
+    }
+}
+
+/// The one that opened it is no more: this process finds it open.
+#[tokio::test]
+async fn a_circuit_does_not_wait_for_a_clock_that_was_turned_back_before_the_start() {
+    let receiver = good().await;
+    let stage = Stage::by_hand();
+    let destination = configured(1, &receiver);
+    stage.add(&destination, 1, 1);
+    let later = |seconds| Some(NOW.plus(HOUR * 3 + Duration::from_secs(seconds)));
+    let circuit = Circuit {
+        phase: CircuitPhase::Open,
+        consecutive_failures: 3,
+        opened_at: later(0),
+        wait_until: later(30),
     };
-    stage.store.until("all that was never tried arrives", |state| untried(state) == 0).await;
+    stage.dispatcher.set_destinations(vec![(Arc::new(destination.clone()), circuit)]);
+    stage.until_looked_at_clock(&destination).await;
+    assert_eq!(stage.circuit(&destination).wait_until, Some(NOW.plus(Duration::from_secs(30))));
+    stage.pass(30);
+    stage.until_delivered(&destination, 1).await;
 }
 
 /// Answers the first call with half of a body, and the others well.

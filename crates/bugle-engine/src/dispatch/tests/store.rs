@@ -10,11 +10,12 @@ use bugle_model::{
     Alert, ApiKey, ApiKeyId, Attempt, AuditEntry, AuditRecord, Cursor, Delivery, DeliveryId, DeliveryState,
     Event, EventId, EventKind, Incident, IncidentId, IncidentStatus, Integration, IntegrationId, Page,
     Receipt, ReceiptId, Session, Severity, Timestamp, User, UserId, Verification, event::Actor,
+    limits::CLOCK_STEP_MIN,
 };
 use bugle_store::{
     Appended, AuditFilter, Backlog, CallCount, Claim, CommitError, Committed, DeliveryFilter, Due, Inbox,
-    IncidentCount, IncidentFilter, Instance, Next, PageRequest, PruneBefore, Pruned, ReceiptFilter, RecoverFrom, Recovered,
-    Room, Settlement, SignalOutcome, Step, StoreFacts,
+    IncidentCount, IncidentFilter, Instance, Next, PageRequest, PruneBefore, Pruned, ReceiptFilter,
+    RecoverFrom, Recovered, Room, Settlement, SignalOutcome, Step, StoreFacts,
 };
 use tokio::sync::Notify;
 
@@ -217,7 +218,10 @@ impl Store for MemoryStore {
             if *left == 0 {
                 continue;
             }
-            if is_retry && row.delivery.next_attempt_at.is_some_and(|due| due > now) {
+            let is_turned_back =
+                row.attempts.last().is_some_and(|tried| tried.started_at > now.plus(CLOCK_STEP_MIN));
+            let is_to_come = row.delivery.next_attempt_at.is_some_and(|due| due > now);
+            if is_retry && is_to_come && !is_turned_back {
                 claim.next_retry_at = claim.next_retry_at.or(row.delivery.next_attempt_at);
                 continue;
             }
