@@ -118,6 +118,11 @@ impl Engine {
         })
     }
 
+    /// What was heard of one source lately.
+    pub fn heard_of(&self, source: IntegrationId) -> Heardings {
+        self.activity().of_source(source, self.clock().now())
+    }
+
     fn source_states(&self, now: Timestamp) -> Vec<SourceState> {
         let integrations = self.integrations().into_iter();
         let state = |one: std::sync::Arc<bugle_model::Integration>| SourceState {

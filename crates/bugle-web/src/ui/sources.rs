@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
+use bugle_engine::activity::Heardings;
 use bugle_model::{Integration, Receipt, ReceiptState, Scope, Timestamp, integration::BUILT_IN_ID};
 use bugle_platforms::table;
 use bugle_store::{PageRequest, ReceiptFilter};
 
 use super::{
-    format::{Ago, Tag, count},
+    format::{Ago, Tag, count, counted},
     page::{Page, Shown, show},
     session::Viewer,
 };
@@ -32,6 +33,7 @@ struct Row {
     platform: &'static str,
     state: Tag<'static>,
     heard: Option<Ago>,
+    last_hour: String,
     note: String,
 }
 
@@ -54,19 +56,20 @@ pub(super) async fn page(State(app): State<App>, viewer: Viewer, _: Query) -> Sh
         undecodable: newest(Some(ReceiptState::Undecodable)).await?.data,
     };
     let now = app.now();
+    let row = |one: &Integration| row(one, app.engine.heard_of(one.id), &lately, now);
     let mut known = app.engine.integrations();
     known.sort_by_key(|one| one.name.to_lowercase());
     let quarantined = lately.rejected.len() + lately.undecodable.len();
     show(&Sources {
         page: viewer.page("Sources", "/api/v1/integrations"),
-        rows: known.iter().map(|one| row(one, &lately, now)).collect(),
-        built_in: app.engine.integration(&BUILT_IN_ID.to_string()).ok().map(|one| row(&one, &lately, now)),
+        rows: known.iter().map(|one| row(one)).collect(),
+        built_in: app.engine.integration(&BUILT_IN_ID.to_string()).ok().map(|one| row(&one)),
         may_configure: viewer.may(Scope::Admin),
         quarantine: (quarantined > 0).then(|| at_most(quarantined)),
     })
 }
 
-fn row(integration: &Integration, lately: &Lately, now: Timestamp) -> Row {
+fn row(integration: &Integration, heard: Heardings, lately: &Lately, now: Timestamp) -> Row {
     let of = |receipts: &'_ [Receipt]| {
         receipts.iter().filter(|receipt| receipt.integration_id == integration.id).count()
     };
@@ -78,8 +81,19 @@ fn row(integration: &Integration, lately: &Lately, now: Timestamp) -> Row {
         name: integration.name.clone(),
         platform: title(&integration.platform),
         state: state(integration, last.map(|receipt| receipt.state), now),
-        heard: last.map(|receipt| Ago { at: receipt.received_at, now }),
+        heard: heard.last_heard_at.max(last.map(|receipt| receipt.received_at)).map(|at| Ago { at, now }),
+        last_hour: last_hour(heard),
         note: notes.map(|(count, what)| format!("{} {what}", at_most(count))).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Calls of the last hour, and how many of them did not get in.
+fn last_hour(heard: Heardings) -> String {
+    let lost = heard.rejected + heard.undecodable + heard.not_stored;
+    match (heard.accepted + lost, lost) {
+        (0, _) => String::new(),
+        (all, 0) => counted(all, "call", "calls"),
+        (all, lost) => format!("{}, {} not let in", counted(all, "call", "calls"), count(lost)),
     }
 }
 

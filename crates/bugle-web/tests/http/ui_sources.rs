@@ -95,7 +95,11 @@ async fn a_source_tells_what_is_wrong_until_it_works() {
         &["the right one"],
     );
     expect(&rita.page(&path).await, &["The last call was refused"], &[&reverify]);
-    expect(&otto.page("/sources").await, &["Last call rejected", "1 rejected", "Quarantine (1)"], &[]);
+    expect(
+        &otto.page("/sources").await,
+        &["Last call rejected", "1 rejected", "Quarantine (1)", "1 call, 1 not let in"],
+        &[],
+    );
     expect(&otto.page("/quarantine").await, &[&reverify], &["/release"]);
     let quarantine = format!("/quarantine?integration_id={}", hook.id);
     expect(&otto.page(&quarantine).await, &[&format!("POST /api/v1/integrations/{}/release", hook.id)], &[]);
