@@ -37,7 +37,7 @@ pub(super) fn cut(text: &str, bytes_max: usize) -> String {
 }
 
 /// Bytes of a character in a page: what would be markup is written longer.
-const fn weight(char: char) -> usize {
+pub(super) const fn weight(char: char) -> usize {
     match char {
         '<' | '>' | '&' | '"' | '\'' => 5,
         char => char.len_utf8(),

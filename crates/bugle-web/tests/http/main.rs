@@ -30,6 +30,8 @@ mod stream;
 mod ui;
 mod ui_destinations;
 mod ui_incident;
+mod ui_incidents;
+mod ui_now;
 mod ui_routing;
 mod ui_settings;
 mod ui_sources;

@@ -1,36 +1,45 @@
-//! `/`: what is going on now, and what needs a person.
+//! `/`: what needs a person, what is open, what comes in and goes out.
+
+mod places;
+mod strip;
 
 use askama::Template;
 use axum::extract::State;
-use bugle_engine::health::EndpointHealth;
-use bugle_model::{
-    Circuit, Destination, Incident, IncidentStatus, Integration, Severity, Timestamp,
-    destination::CircuitPhase,
-};
-use bugle_store::{Backlog, IncidentFilter, PageRequest};
+use bugle_engine::overview::{Overview, Tally};
+use bugle_model::{Incident, IncidentStatus, Scope, Severity, Timestamp};
 
 use super::{
-    format::{Ago, Icon, SeverityTag, StatusTag, Tag, count, counted, severity_label},
+    excerpt::cut,
+    format::{Ago, Icon, SeverityTag, StatusTag, Tag, count, severity_icon, severity_label, span_words},
     page::{Page, Shown, show},
     session::Viewer,
 };
-use crate::{app::App, input::Query};
+use crate::app::App;
+use places::{DestinationRow, Places, SourceRow};
+use strip::Strip;
 
-/// Unresolved incidents that are looked at; when there are more, counts say so.
-const LOOKED_AT: u32 = 200;
-/// Incidents listed as needing a person.
-const LISTED: usize = 12;
+/// Most of a title that is shown, in bytes.
+const TITLE_BYTES_MAX: usize = 240;
+/// Needs that are listed; what is less urgent is in the tables below.
+const NEEDS_MAX: usize = 20;
 
 #[derive(Template)]
 #[template(path = "now.html")]
 struct Now {
     page: Page,
+    /// How it is, in a few words.
+    headline: Tag<'static>,
     tiles: Vec<Tile>,
-    waiting: Vec<Waiting>,
-    more: Option<String>,
-    has_incidents: bool,
-    sources: Vec<Place>,
-    destinations: Vec<Place>,
+    needs: Vec<Need>,
+    more_needs: Option<String>,
+    /// Open incidents that can wait.
+    others: Vec<Row>,
+    has_open: bool,
+    strip: Option<Strip>,
+    sources: Places<SourceRow>,
+    destinations: Places<DestinationRow>,
+    /// The span that the tables' rates are of: `last hour`.
+    lately: String,
     may_configure: bool,
 }
 
@@ -39,11 +48,23 @@ struct Tile {
     class: &'static str,
     label: &'static str,
     count: String,
+    untaken: String,
     href: String,
 }
 
-/// An incident that nobody has taken.
-struct Waiting {
+/// Something that waits for a person.
+struct Need {
+    href: String,
+    title: String,
+    severity: Option<SeverityTag>,
+    state: Tag<'static>,
+    facts: String,
+    since: Option<Ago>,
+    /// The call that takes it, for who may.
+    acknowledge: Option<String>,
+}
+
+struct Row {
     href: String,
     title: String,
     severity: SeverityTag,
@@ -52,108 +73,119 @@ struct Waiting {
     since: Ago,
 }
 
-/// A source or a destination.
-struct Place {
-    href: String,
-    name: String,
-    kind: String,
-    state: Tag<'static>,
-    note: String,
-}
-
 /// `GET /`.
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, _: Query) -> Shown {
-    let unresolved = IncidentStatus::ALL.into_iter().filter(|status| !status.is_resolved()).collect();
-    let filter = IncidentFilter { statuses: unresolved, ..IncidentFilter::default() };
-    let incidents = app.store().incidents(filter, PageRequest { cursor: None, limit: LOOKED_AT }).await?;
-    let backlogs = app.store().backlog().await?;
-    let (now, has_more) = (app.now(), incidents.next_cursor.is_some());
-    let mut waiting: Vec<&Incident> = incidents
-        .data
+pub(super) async fn page(State(app): State<App>, viewer: Viewer) -> Shown {
+    let overview = app.engine.overview().await?;
+    let now = overview.at;
+    let may_act = viewer.may(Scope::Operate);
+    let (urgent, others): (Vec<_>, Vec<_>) =
+        overview.worst_open.iter().partition(|incident| is_urgent(incident.severity));
+    let open = |one: &&Tally| one.status == IncidentStatus::Open;
+    let urgent_count: u64 = overview
+        .incidents
         .iter()
-        .filter(|one| one.status == IncidentStatus::Open && one.owner.is_none())
-        .collect();
-    waiting.sort_by_key(|one| (std::cmp::Reverse(one.severity), one.opened_at));
-    let hidden = waiting.len().saturating_sub(LISTED);
-    let health = app.engine.health_report();
-    let state_of = |one: &Integration| health.endpoints.get(one.platform.as_str()).copied();
+        .filter(open)
+        .filter(|tally| is_urgent(tally.severity))
+        .map(|tally| tally.count)
+        .sum();
+    let hidden = urgent_count.saturating_sub(urgent.len() as u64);
+    let needs = needs(&overview, &urgent, may_act);
     show(&Now {
-        page: viewer.page("Now", "/api/v1/incidents?status=unresolved"),
-        tiles: Severity::ALL.into_iter().map(|severity| tile(severity, &incidents.data, has_more)).collect(),
-        more: (hidden > 0).then(|| counted(hidden as u64, "more", "more")),
-        has_incidents: !incidents.data.is_empty(),
-        waiting: waiting.into_iter().take(LISTED).map(|one| waiting_row(one, now)).collect(),
-        sources: app.engine.integrations().iter().map(|one| source(one, state_of(one))).collect(),
-        destinations: app
-            .engine
-            .destinations()
-            .iter()
-            .map(|(one, circuit)| destination(one, *circuit, &backlogs, now))
-            .collect(),
-        may_configure: viewer.may(bugle_model::Scope::Admin),
+        page: viewer.page("Now", "/api/v1/overview"),
+        headline: headline(needs.len() as u64 + hidden),
+        tiles: Severity::ALL.into_iter().map(|severity| tile(severity, &overview.incidents)).collect(),
+        more_needs: (hidden > 0).then(|| format!("{} more that nobody has taken", count(hidden))),
+        needs,
+        has_open: overview.incidents.iter().any(|tally| open(&tally)),
+        others: others.iter().map(|incident| row(incident, now)).collect(),
+        sources: places::sources(&overview.sources, now),
+        destinations: places::destinations(&overview.destinations, now),
+        lately: lately(now, overview.counted_since),
+        strip: Strip::of(overview.calls),
+        may_configure: viewer.may(Scope::Admin),
     })
 }
 
-fn tile(severity: Severity, incidents: &[Incident], has_more: bool) -> Tile {
-    let found = incidents.iter().filter(|one| one.severity == severity).count();
-    let word = severity.as_str();
-    Tile {
-        icon: Icon(super::format::severity_icon(severity)),
-        class: if found == 0 { "none" } else { word },
-        label: severity_label(severity),
-        count: format!("{}{}", count(found as u64), if has_more && found > 0 { "+" } else { "" }),
-        href: format!("/incidents?status=unresolved&severity={word}"),
+/// Whether somebody should look at once.
+fn is_urgent(severity: Severity) -> bool {
+    severity >= Severity::High
+}
+
+fn headline(needs: u64) -> Tag<'static> {
+    match needs {
+        0 => Tag { tone: "good", text: "Nothing needs a person" },
+        1 => Tag { tone: "bad", text: "One thing needs a person" },
+        _ => Tag { tone: "bad", text: "Several things need a person" },
     }
 }
 
-fn waiting_row(incident: &Incident, now: Timestamp) -> Waiting {
-    let place = incident.service.as_deref().or(incident.host.as_deref());
-    let facts =
-        [Some(incident.platform.as_str()), place].into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    Waiting {
+fn needs(overview: &Overview, urgent: &[&Incident], may_act: bool) -> Vec<Need> {
+    let now = overview.at;
+    let untold =
+        overview.own.iter().filter(|own| own.status == IncidentStatus::Open && !is_urgent(own.severity));
+    let incidents =
+        urgent.iter().copied().chain(untold).map(|incident| incident_need(incident, now, may_act));
+    let destinations = overview.destinations.iter().filter_map(|one| places::destination_need(one, now));
+    let sources = overview.sources.iter().filter_map(|one| places::source_need(one, now));
+    incidents.chain(destinations).chain(sources).take(NEEDS_MAX).collect()
+}
+
+fn incident_need(incident: &Incident, now: Timestamp, may_act: bool) -> Need {
+    Need {
         href: format!("/incidents/{}", incident.id),
-        title: incident.title.clone(),
+        title: cut(&incident.title, TITLE_BYTES_MAX),
+        severity: Some(SeverityTag(incident.severity)),
+        state: Tag { tone: "bad", text: "Nobody has it" },
+        facts: facts(incident),
+        since: Some(Ago { at: incident.opened_at, now }),
+        acknowledge: may_act.then(|| format!("POST /api/v1/incidents/{}/acknowledge", incident.id)),
+    }
+}
+
+fn facts(incident: &Incident) -> String {
+    let place = incident.service.as_deref().or(incident.host.as_deref());
+    let facts: Vec<_> = [Some(incident.platform.as_str()), place].into_iter().flatten().collect();
+    cut(&facts.join(" · "), TITLE_BYTES_MAX)
+}
+
+fn row(incident: &Incident, now: Timestamp) -> Row {
+    Row {
+        href: format!("/incidents/{}", incident.id),
+        title: cut(&incident.title, TITLE_BYTES_MAX),
         severity: SeverityTag(incident.severity),
         status: StatusTag(incident.status),
-        facts,
+        facts: facts(incident),
         since: Ago { at: incident.opened_at, now },
     }
 }
 
-fn source(integration: &Integration, health: Option<EndpointHealth>) -> Place {
-    let (tone, text) = match health {
-        _ if !integration.enabled => ("quiet", "Disabled"),
-        Some(EndpointHealth::Down) => ("bad", "Nothing gets in"),
-        Some(EndpointHealth::Degraded) => ("warn", "Some calls fail"),
-        Some(EndpointHealth::Operational) | None => ("good", "Fine"),
+fn tile(severity: Severity, tallies: &[Tally]) -> Tile {
+    let sum = |wanted: &dyn Fn(IncidentStatus) -> bool| -> u64 {
+        let of_kind = tallies.iter().filter(|tally| tally.severity == severity && wanted(tally.status));
+        of_kind.map(|tally| tally.count).sum()
     };
-    Place {
-        href: format!("/sources/{}", integration.id),
-        name: integration.name.clone(),
-        kind: integration.platform.clone(),
-        state: Tag { tone, text },
-        note: String::new(),
+    let unresolved = sum(&|status| !status.is_resolved());
+    let open = sum(&|status| status == IncidentStatus::Open);
+    let word = severity.as_str();
+    Tile {
+        icon: Icon(severity_icon(severity)),
+        class: if unresolved == 0 { "none" } else { word },
+        label: severity_label(severity),
+        count: count(unresolved),
+        untaken: match (unresolved, open) {
+            (0, _) => "none open".to_owned(),
+            (_, 0) => "all taken".to_owned(),
+            (_, open) => format!("{} not taken", count(open)),
+        },
+        href: format!("/incidents?status=unresolved&severity={word}"),
     }
 }
 
-fn destination(one: &Destination, circuit: Circuit, backlogs: &[Backlog], now: Timestamp) -> Place {
-    let (tone, text) = match circuit.phase {
-        _ if !one.enabled => ("bad", "Disabled"),
-        CircuitPhase::Open => ("bad", "Circuit open"),
-        CircuitPhase::HalfOpen => ("warn", "Trying again"),
-        CircuitPhase::Closed => ("good", "Fine"),
-    };
-    let backlog = backlogs.iter().find(|backlog| backlog.destination_id == one.id);
-    let note = backlog.filter(|backlog| backlog.unsettled > 0).map_or_else(String::new, |backlog| {
-        let oldest = backlog.oldest.map(|oldest| super::format::span_words(now.since(oldest)));
-        let waiting = counted(backlog.unsettled, "delivery waits", "deliveries wait");
-        oldest.map_or(waiting.clone(), |oldest| format!("{waiting}, the oldest for {oldest}"))
-    });
-    Place {
-        href: format!("/destinations/{}", one.id),
-        name: one.name.clone(),
-        kind: one.dialect.clone(),
-        state: Tag { tone, text },
-        note,
+/// The span that the rates are of, in words.
+fn lately(now: Timestamp, since: Timestamp) -> String {
+    match now.since(since).as_secs() / 60 {
+        60.. => "last hour".to_owned(),
+        0 => "since the start just now".to_owned(),
+        _ => format!("last {}, since the start", span_words(now.since(since))),
     }
 }
