@@ -36,6 +36,8 @@ impl CircuitLog {
         match (log.back_mut(), phase) {
             (Some(last), CircuitPhase::HalfOpen) => last.probes = last.probes.saturating_add(1),
             (Some(last), phase) if last.phase == phase => {}
+            // It never was anything else: a beginning, and no change.
+            (None, CircuitPhase::Closed) => {}
             (_, phase) => {
                 let is_probe = phase == CircuitPhase::HalfOpen;
                 let phase = if is_probe { CircuitPhase::Open } else { phase };
@@ -71,6 +73,7 @@ mod tests {
         use CircuitPhase::{Closed, HalfOpen, Open};
         let (log, id) = (CircuitLog::default(), DestinationId::from_i64(7));
         let at = |second: i64| Timestamp::from_seconds(1_795_000_000 + second);
+        log.note(id, Closed, at(-60));
         for (second, phase) in
             [(0, Open), (30, HalfOpen), (31, Open), (61, HalfOpen), (62, Closed), (90, Open)].into_iter()
         {

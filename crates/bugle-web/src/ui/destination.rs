@@ -144,7 +144,7 @@ fn trouble(one: &Destination, circuit: Circuit, now: Timestamp) -> Option<Troubl
     let next = circuit.wait_until.filter(|at| *at > now).map(|at| Ago { at, now });
     let failures = counted(circuit.consecutive_failures.into(), "attempt", "attempts");
     let open = |heading, tone| {
-        let since = circuit.opened_at.map(|at| format!(", {} ago", span_words(now.since(at))));
+        let since = circuit.opened_at.map(|at| format!(" {} ago", span_words(now.since(at))));
         let sentence = format!(
             "{failures} in a row failed, and the circuit opened{}. None is lost: from time to time one attempt is made to see whether the receiver is back.",
             since.unwrap_or_default()
@@ -264,11 +264,11 @@ fn facts(one: &Destination) -> Vec<(&'static str, String)> {
     let severities = filter.severities.iter().map(|severity| severity.as_str()).collect();
     let policy = &one.retry;
     let retry = format!(
-        "{} attempts, the second after {} s, each wait {} times the one before, up to {} min",
+        "{} attempts, the second after {}, each wait {} times the one before, at most {}",
         policy.max_attempts,
-        policy.initial_delay_ms / 1000,
+        wait_words(policy.initial_delay_ms),
         policy.factor,
-        policy.max_delay_ms / 60_000
+        wait_words(policy.max_delay_ms)
     );
     let circuit = &one.circuit_policy;
     let mut facts = vec![
@@ -280,7 +280,11 @@ fn facts(one: &Destination) -> Vec<(&'static str, String)> {
         ("Retry", retry),
         (
             "Circuit",
-            format!("opens after {} failures for {} s", circuit.failure_threshold, circuit.open_ms / 1000),
+            format!(
+                "opens after {} failures, for {}",
+                circuit.failure_threshold,
+                wait_words(circuit.open_ms)
+            ),
         ),
         ("At once", one.concurrency.to_string()),
         ("Timeout", format!("{} s", f64::from(one.timeout_ms) / 1000.0)),
@@ -293,6 +297,14 @@ fn facts(one: &Destination) -> Vec<(&'static str, String)> {
         facts.insert(3, ("Sources", counted(number, "chosen source", "chosen sources")));
     }
     facts
+}
+
+/// A configured wait: in milliseconds only where it is shorter than a second.
+fn wait_words(milliseconds: u64) -> String {
+    if milliseconds < 1_000 {
+        return format!("{milliseconds} ms");
+    }
+    span_words(std::time::Duration::from_millis(milliseconds))
 }
 
 fn secret_row(secret: &Secret, now: Timestamp) -> SecretRow {

@@ -67,7 +67,7 @@ async function fails(stage, page, receiver, id) {
     await stage.incident("datadog", title);
   }
   await page.locator("#circuit").getByText(/open/i).first().waitFor();
-  await page.locator("#how").getByRole("heading", { name: /does not take anything|see whether it is back/ }).waitFor();
+  await page.locator("#how").getByRole("heading", { name: /circuit is open/i }).waitFor();
   await stage.shoot(page, "destination-circuit-open");
   await until("deliveries to be given up on", async () => (await dead(stage, id)).length > 0);
 }
