@@ -111,8 +111,7 @@ fn claim(
     now: Timestamp,
     room: Room,
 ) -> rusqlite::Result<(Claimed, Option<Timestamp>)> {
-    let mut ids = Vec::new();
-    let mut next_retry_at = None;
+    let (mut ids, mut next_retry_at) = (Vec::new(), None);
     {
         // The snapshot begins with the first statement below, so under the lock.
         let mut taken = claims.lock();

@@ -154,15 +154,12 @@ impl Lane {
         let now = self.shared.clock.now();
         let back = self.seen_at.since(now);
         self.seen_at = now;
-        if back < CLOCK_STEP_MIN {
-            return;
-        }
-        self.hungry = true;
-        if self.circuit != Circuit::default() {
+        if back >= CLOCK_STEP_MIN {
             let earlier = |moment: Timestamp| moment.minus(back);
             let (opened_at, wait_until) =
                 (self.circuit.opened_at.map(earlier), self.circuit.wait_until.map(earlier));
             self.set_circuit(Circuit { opened_at, wait_until, ..self.circuit });
+            self.hungry = true;
         }
     }
 
