@@ -120,6 +120,8 @@ async fn of_incident(app: &App, viewer: &Viewer, id: &str, query: &Query) -> Sho
     let incident = &found.incident;
     let twin = format!("/api/v1/incidents/{}/routing?sequence={chosen}", incident.id);
     let place = [Some(incident.platform.as_str()), incident.service.as_deref(), incident.host.as_deref()];
+    let mut sorted: Vec<_> = found.data.iter().collect();
+    sorted.sort_by_key(|one| (rank(&one.outcome), one.name.to_lowercase()));
     let got =
         found.data.iter().filter(|one| matches!(one.outcome, Route::Sent | Route::Waits { .. })).count();
     let all = counted(found.data.len() as u64, "destination", "destinations");
@@ -132,7 +134,7 @@ async fn of_incident(app: &App, viewer: &Viewer, id: &str, query: &Query) -> Sho
         facts: place.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         events: events.iter().map(|event| choice(event, chosen)).collect(),
         summary: format!("{got} of {all} would get it now."),
-        rows: found.data.iter().map(|one| row(app, &found, one)).collect(),
+        rows: sorted.into_iter().map(|one| row(app, &found, one)).collect(),
         may_configure: viewer.may(Scope::Admin),
     })
 }
@@ -174,6 +176,17 @@ fn row(app: &App, routing: &Routing, one: &Routed) -> Row {
         outcome: Tag { tone, text },
         reasons: reasons(app, routing, one),
         delivery: one.delivery.as_ref().map(made),
+    }
+}
+
+/// Those that get it come first.
+const fn rank(route: &Route) -> u8 {
+    match route {
+        Route::Sent => 0,
+        Route::Waits { .. } => 1,
+        Route::Unwritable { .. } => 2,
+        Route::NoWord => 3,
+        Route::Unwanted { .. } => 4,
     }
 }
 
