@@ -83,7 +83,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario::new("the disk is full", disk::full),
     Scenario::new("fsync fails", disk::sync_fails),
     Scenario::new("the data folder is read-only", disk::read_only),
-    Scenario::new("the clock is turned back", clock::is_turned_back).taking_long(),
+    Scenario::new("the clock is turned back", clock::is_turned_back),
     Scenario::new("the clock jumps ahead", clock::jumps_ahead),
     Scenario::new("receivers misbehave", receivers::misbehave),
     Scenario::new("bodies come a byte a second", senders::drip),
