@@ -32,6 +32,7 @@ const CALLS_SHOWN: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "source.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is shown or not")]
 struct SourcePage {
     page: Page,
     id: String,
