@@ -90,11 +90,8 @@ fn row(integration: &Integration, heard: Heardings, lately: &Lately, now: Timest
 /// Calls of the last hour, and how many of them did not get in.
 fn last_hour(heard: Heardings) -> String {
     let lost = heard.rejected + heard.undecodable + heard.not_stored;
-    match (heard.accepted + lost, lost) {
-        (0, _) => String::new(),
-        (all, 0) => counted(all, "call", "calls"),
-        (all, lost) => format!("{}, {} not let in", counted(all, "call", "calls"), count(lost)),
-    }
+    let all = format!("{} in the last hour", counted(heard.accepted + lost, "call", "calls"));
+    if lost == 0 { all } else { format!("{all}, {} not let in", count(lost)) }
 }
 
 fn at_most(found: usize) -> String {

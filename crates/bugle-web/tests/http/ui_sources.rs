@@ -97,7 +97,7 @@ async fn a_source_tells_what_is_wrong_until_it_works() {
     expect(&rita.page(&path).await, &["The last call was refused"], &[&reverify]);
     expect(
         &otto.page("/sources").await,
-        &["Last call rejected", "1 rejected", "Quarantine (1)", "1 call, 1 not let in"],
+        &["Last call rejected", "1 rejected", "Quarantine (1)", "1 call in the last hour, 1 not let in"],
         &[],
     );
     expect(&otto.page("/quarantine").await, &[&reverify], &["/release"]);
