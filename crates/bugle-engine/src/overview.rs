@@ -123,6 +123,11 @@ impl Engine {
         self.activity().of_source(source, self.clock().now())
     }
 
+    /// What came of the attempts at one destination lately.
+    pub fn sent_to(&self, destination: DestinationId) -> Deliveries {
+        self.activity().of_destination(destination, self.clock().now())
+    }
+
     fn source_states(&self, now: Timestamp) -> Vec<SourceState> {
         let integrations = self.integrations().into_iter();
         let state = |one: std::sync::Arc<bugle_model::Integration>| SourceState {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::State;
-use bugle_engine::dispatch::CircuitChange;
+use bugle_engine::{activity::Deliveries, dispatch::CircuitChange};
 use bugle_model::{
     Circuit, Delivery, DeliveryState, Destination, IncidentId, Scope, Secret, Timestamp,
     destination::CircuitPhase,
@@ -14,6 +14,7 @@ use bugle_store::{Backlog, DeliveryFilter};
 use super::{
     destinations::{dialect_title, state},
     format::{Ago, Copyable, Tag, count, counted, span_words},
+    now::places::{milliseconds, success},
     page::{Page, Shown, show},
     session::Viewer,
 };
@@ -119,7 +120,7 @@ pub(super) async fn page(
         lead: format!("{} to {}", dialect_title(&one.dialect), one.shown_url()),
         state: state(&one, circuit),
         trouble: trouble(&one, circuit, now),
-        tiles: tiles(backlog, circuit, now),
+        tiles: tiles(backlog, circuit, app.engine.sent_to(one.id), now),
         tabs: tabs(&path, chosen),
         rows: deliveries.data.iter().map(|row| delivery_row(row, &titles, may_operate, now)).collect(),
         nothing: if chosen.is_some() {
@@ -168,11 +169,12 @@ fn trouble(one: &Destination, circuit: Circuit, now: Timestamp) -> Option<Troubl
     }
 }
 
-fn tiles(backlog: Option<&Backlog>, circuit: Circuit, now: Timestamp) -> Vec<Tile> {
+fn tiles(backlog: Option<&Backlog>, circuit: Circuit, sent: Deliveries, now: Timestamp) -> Vec<Tile> {
     let waiting = backlog.map_or(0, |backlog| backlog.unsettled);
     let oldest = backlog.and_then(|backlog| backlog.oldest).filter(|_| waiting > 0);
     let tile = |label, value, is_none| Tile { class: if is_none { "none" } else { "" }, label, value };
     let failures = circuit.consecutive_failures;
+    let attempts = sent.delivered + sent.failed;
     vec![
         tile("Waiting", count(waiting), waiting == 0),
         tile(
@@ -181,6 +183,8 @@ fn tiles(backlog: Option<&Backlog>, circuit: Circuit, now: Timestamp) -> Vec<Til
             oldest.is_none(),
         ),
         tile("Failures in a row", count(failures.into()), failures == 0),
+        tile("Worked in the last hour", success(sent.delivered, attempts), attempts == 0),
+        tile("Slowest of twenty", sent.p95_ms.map_or("–".to_owned(), milliseconds), sent.p95_ms.is_none()),
     ]
 }
 

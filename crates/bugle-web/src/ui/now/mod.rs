@@ -1,6 +1,6 @@
 //! `/`: what needs a person, what is open, what comes in and goes out.
 
-mod places;
+pub(super) mod places;
 mod strip;
 
 use askama::Template;
@@ -48,7 +48,7 @@ struct Tile {
     class: &'static str,
     label: &'static str,
     count: String,
-    untaken: String,
+    unheeded: String,
     href: String,
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn page(State(app): State<App>, viewer: Viewer) -> Shown {
         page: viewer.page("Now", "/api/v1/overview"),
         headline: headline(needs.len() as u64 + hidden),
         tiles: Severity::ALL.into_iter().map(|severity| tile(severity, &overview.incidents)).collect(),
-        more_needs: (hidden > 0).then(|| format!("{} more that nobody has taken", count(hidden))),
+        more_needs: (hidden > 0).then(|| format!("{} more that nobody has acknowledged", count(hidden))),
         needs,
         has_open: overview.incidents.iter().any(|tally| open(&tally)),
         others: others.iter().map(|incident| row(incident, now)).collect(),
@@ -135,7 +135,10 @@ fn incident_need(incident: &Incident, now: Timestamp, may_act: bool) -> Need {
         href: format!("/incidents/{}", incident.id),
         title: cut(&incident.title, TITLE_BYTES_MAX),
         severity: Some(SeverityTag(incident.severity)),
-        state: Tag { tone: "bad", text: "Nobody has it" },
+        state: Tag {
+            tone: "bad",
+            text: if incident.owner.is_none() { "Nobody has it" } else { "Not acknowledged" },
+        },
         facts: facts(incident),
         since: Some(Ago { at: incident.opened_at, now }),
         acknowledge: may_act.then(|| format!("POST /api/v1/incidents/{}/acknowledge", incident.id)),
@@ -172,10 +175,10 @@ fn tile(severity: Severity, tallies: &[Tally]) -> Tile {
         class: if unresolved == 0 { "none" } else { word },
         label: severity_label(severity),
         count: count(unresolved),
-        untaken: match (unresolved, open) {
+        unheeded: match (unresolved, open) {
             (0, _) => "none open".to_owned(),
-            (_, 0) => "all taken".to_owned(),
-            (_, open) => format!("{} not taken", count(open)),
+            (_, 0) => "all acknowledged".to_owned(),
+            (_, open) => format!("{} not acknowledged", count(open)),
         },
         href: format!("/incidents?status=unresolved&severity={word}"),
     }

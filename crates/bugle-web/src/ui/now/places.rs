@@ -174,7 +174,7 @@ fn waiting(one: &DestinationState, now: Timestamp) -> String {
 }
 
 /// A share, rounded down, so that only what is whole is called so.
-fn success(delivered: u64, attempts: u64) -> String {
+pub(crate) fn success(delivered: u64, attempts: u64) -> String {
     if attempts == 0 {
         return "–".to_owned();
     }
@@ -186,7 +186,7 @@ fn success(delivered: u64, attempts: u64) -> String {
     }
 }
 
-fn milliseconds(time: u32) -> String {
+pub(crate) fn milliseconds(time: u32) -> String {
     if time < 1_000 { format!("{time} ms") } else { format!("{} s", time / 1_000) }
 }
 
