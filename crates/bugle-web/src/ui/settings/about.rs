@@ -8,7 +8,7 @@ use crate::{
     app::App,
     routes::about,
     ui::{
-        format::{Ago, Copyable, count, span_words},
+        format::{Ago, Copyable, count},
         page::{Page, Shown, show},
         session::Viewer,
     },
@@ -76,13 +76,16 @@ pub(in crate::ui) async fn page(State(app): State<App>, viewer: Viewer) -> Shown
             kept("Resolved incidents", about.incidents_days, Some("retention_incidents_days")),
             kept("The audit log", about.audit_days, None),
         ],
-        overlap: span_words(std::time::Duration::from_secs(about.secret_overlap_seconds)),
+        overlap: days_words(about.secret_overlap_seconds / 86_400),
         configured: settings
             .into_iter()
             .map(|setting| Configured {
                 is_default: setting.origin.as_deref().is_none_or(|origin| origin == "default"),
                 origin: setting.origin.as_deref().map(from_where).unwrap_or_default(),
-                value: setting.value.unwrap_or_else(|| "not set".to_owned()),
+                value: setting
+                    .value
+                    .filter(|value| !value.is_empty())
+                    .unwrap_or_else(|| "not set".to_owned()),
                 name: setting.name,
             })
             .collect(),
