@@ -75,7 +75,7 @@ mod tests {
         let at = |second: i64| Timestamp::from_seconds(1_795_000_000 + second);
         log.note(id, Closed, at(-60));
         for (second, phase) in
-            [(0, Open), (30, HalfOpen), (31, Open), (61, HalfOpen), (62, Closed), (90, Open)].into_iter()
+            [(0, Open), (30, HalfOpen), (31, Open), (61, HalfOpen), (62, Closed), (90, Open)]
         {
             log.note(id, phase, at(second));
         }
