@@ -15,11 +15,11 @@ export async function run(stage) {
   await page.getByRole("link", { name: "The tide gauge is stuck" }).click();
   const row = page.getByRole("row", { name: /Only what is over/ });
   await row.getByText("It wants only incident.resolved; this is incident.").waitFor();
-  await row.getByText("Not for it").waitFor();
+  await row.getByText("Not for it", { exact: true }).waitFor();
 
   await stage.hub.post(`/incidents/${id}/resolve`, { resolution: "fixed" });
   await page.goto(`/routing?incident=${id}`);
-  await row.getByText("Gets it").first().waitFor();
+  await row.getByText(/^Gets it/).waitFor();
   const told = await stage.hub.get(`/incidents/${id}/routing`);
   const one = told.data.find(({ destination_id }) => destination_id === made.id);
   ensure(one.outcome === "sent" || one.outcome === "waits", `the API says ${one.outcome}`);
