@@ -136,7 +136,7 @@ async fn each_event_says_where_it_went() {
     let rita = bugle.person("rita@example.net", Scope::Read).await;
     let page = until("the delivery", || async {
         let page = rita.see(&format!("/incidents/{id}")).await;
-        page.text.contains("Data platform: delivered").then_some(page)
+        page.text.contains("Data platform<span class=\"unseen\">: delivered").then_some(page)
     })
     .await;
     let deliveries = bugle.get(&format!("/api/v1/incidents/{id}/deliveries")).await;
@@ -203,4 +203,24 @@ async fn what_does_not_exist_is_told() {
     for beyond in ["before=1", "before=4000000000", "alerts=1", "alert=alr_0000000000007"] {
         expect_page(&rita.see(&format!("/incidents/{id}?{beyond}")).await, 200);
     }
+}
+
+#[tokio::test]
+async fn what_else_is_wrong_there_is_told() {
+    let bugle = TestBugle::start().await;
+    let hook = bugle.integration("datadog", None).await;
+    for (id, service) in [("mon-1", "cranes"), ("mon-2", "cranes"), ("mon-3", "pumps")] {
+        let body = json!({"id": id, "alert_name": format!("Trouble {id}"), "alert_type": "error",
+            "tags": format!("service:{service}")});
+        assert_eq!(hook.send(&[], body.to_string().as_bytes()).await.status, 200);
+    }
+    bugle.drain().await;
+    let incidents = bugle.get("/api/v1/incidents?q=cranes").await;
+    let id = |at: usize| incidents["data"][at]["id"].as_str().unwrap();
+    let related = bugle.get(&format!("/api/v1/incidents/{}/related", id(0))).await;
+    assert_eq!(related["data"].as_array().unwrap().len(), 1, "{related}");
+    assert_eq!((&related["data"][0]["id"], &related["next_cursor"]), (&json!(id(1)), &Value::Null));
+    let rita = bugle.person("rita@example.net", Scope::Read).await;
+    let page = rita.see(&format!("/incidents/{}", id(0))).await;
+    expect(&page, &[&format!("href=\"/incidents/{}\"", id(1)), "Trouble mon-1"], &["Trouble mon-3"]);
 }

@@ -1,6 +1,6 @@
 //! The incident's alerts, and the chosen one with all that its source said: as Bugle understood it and as it was sent.
 
-use bugle_model::{Alert, AlertId, Timestamp, alert::AlertStatus, signal::Patch};
+use bugle_model::{Alert, AlertId, Incident, Timestamp, alert::AlertStatus, signal::Patch};
 
 use super::super::{
     excerpt::{Json, cut},
@@ -44,28 +44,41 @@ pub(super) struct Chosen {
     pub(super) raw: Option<Json>,
 }
 
-/// The one that was asked for, else the worst that is not over.
+/// The one that was asked for, else the worst that is not over; of several, the first.
 pub(super) fn choose(alerts: &[Alert], wanted: Option<AlertId>) -> Option<&Alert> {
     let asked_for = alerts.iter().find(|alert| Some(alert.id) == wanted);
-    asked_for.or_else(|| alerts.iter().max_by_key(|alert| (is_firing(alert), alert.severity)))
+    asked_for.or_else(|| alerts.iter().rev().max_by_key(|alert| (is_firing(alert), alert.severity)))
 }
 
 fn is_firing(alert: &Alert) -> bool {
     alert.status != AlertStatus::Resolved
 }
 
-/// What an alert is called: its source may give it no title.
-pub(super) fn title(alert: &Alert) -> &str {
-    if alert.signal.title.is_empty() { &alert.fingerprint } else { &alert.signal.title }
+/// What an alert is called: its source may give it no title. Where it is called as its incident, its place tells more.
+pub(super) fn title(alert: &Alert, incident: &Incident) -> String {
+    let title = if alert.signal.title.is_empty() { &alert.fingerprint } else { &alert.signal.title };
+    let place = place(alert);
+    if *title == incident.title && incident.alerts.total > 1 && !place.is_empty() {
+        place
+    } else {
+        title.clone()
+    }
 }
 
-pub(super) fn row(alert: &Alert, href: String, chosen: Option<AlertId>, now: Timestamp) -> Row {
+pub(super) fn row(
+    alert: &Alert,
+    incident: &Incident,
+    href: String,
+    chosen: Option<AlertId>,
+    now: Timestamp,
+) -> Row {
+    let (title, place) = (short(&title(alert, incident)), short(&place(alert)));
     Row {
         href,
-        title: short(title(alert)),
         severity: SeverityTag(alert.severity),
         state: state(alert),
-        place: short(&place(alert)),
+        place: if place == title { String::new() } else { place },
+        title,
         since: Ago { at: since(alert), now },
         is_chosen: Some(alert.id) == chosen,
     }
@@ -90,8 +103,9 @@ const fn state(alert: &Alert) -> Tag<'static> {
     }
 }
 
-/// `is_one_of_many`: else what the incident itself tells is not told again.
-pub(super) fn chosen(alert: &Alert, is_one_of_many: bool, now: Timestamp) -> Chosen {
+/// Where it is the only one, what the incident itself tells is not told again.
+pub(super) fn chosen(alert: &Alert, incident: &Incident, now: Timestamp) -> Chosen {
+    let is_one_of_many = incident.alerts.total > 1;
     let signal = &alert.signal;
     let raw = signal.raw.as_deref().map(|raw| Json::of(raw.get(), JSON_BYTES_MAX));
     let mut normalised = signal.clone();
@@ -99,7 +113,7 @@ pub(super) fn chosen(alert: &Alert, is_one_of_many: bool, now: Timestamp) -> Cho
     let normalised = serde_json::to_string(&normalised).unwrap_or_default();
     let ago = |at| Ago { at, now };
     Chosen {
-        title: short(title(alert)),
+        title: short(&title(alert, incident)),
         severity: SeverityTag(alert.severity),
         state: state(alert),
         facts: facts(alert, is_one_of_many),

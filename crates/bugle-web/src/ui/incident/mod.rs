@@ -171,7 +171,9 @@ impl Read {
             owner: incident.owner.clone(),
             description: incident.description.as_deref().map(|text| cut(text, DESCRIPTION_BYTES_MAX)),
             figures: chosen.map(|alert| Figures::of(&alert.signal, now)).unwrap_or_default(),
-            figures_of: chosen.filter(|_| has_several).map(|one| cut(alerts::title(one), TEXT_BYTES_MAX)),
+            figures_of: chosen
+                .filter(|_| has_several)
+                .map(|one| cut(&alerts::title(one, incident), TEXT_BYTES_MAX)),
             moments: timeline::moments(events, &self.deliveries, &names, &alert_href, now),
             newer: (newest < incident.sequence && place.before.is_some())
                 .then(|| Place { before: None, ..place }.address(&id, "timeline")),
@@ -183,13 +185,13 @@ impl Read {
                 .filter(|_| has_several)
                 .map(|one| {
                     let href = place.with_alert(one.id).address(&id, "alert");
-                    alerts::row(one, href, chosen.map(|chosen| chosen.id), now)
+                    alerts::row(one, incident, href, chosen.map(|chosen| chosen.id), now)
                 })
                 .collect(),
             more_alerts: alerts
                 .next_cursor
                 .map(|cursor| Place { alerts: Some(cursor), alert: None, ..place }.address(&id, "alerts")),
-            chosen: chosen.map(|alert| alerts::chosen(alert, has_several, now)),
+            chosen: chosen.map(|alert| alerts::chosen(alert, incident, now)),
             source: names.source(incident.integration_id),
             platform: incident.platform.clone(),
             facts: facts(incident),

@@ -181,7 +181,7 @@ pub(super) fn person(actor: &Actor) -> Option<String> {
 /// Where the alert that caused it is shown, and what it is called.
 fn alert(event: &Event, href: &dyn Fn(AlertId) -> Option<String>) -> Option<(String, String)> {
     let alert = event.alert.as_deref()?;
-    Some((href(alert.id)?, cut(super::alerts::title(alert), VALUE_BYTES_MAX)))
+    Some((href(alert.id)?, cut(&super::alerts::title(alert, &event.incident), VALUE_BYTES_MAX)))
 }
 
 fn changed(change: &FieldChange) -> Changed {
