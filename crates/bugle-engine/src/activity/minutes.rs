@@ -17,9 +17,9 @@ pub(super) struct Minutes<T> {
 }
 
 impl<T: Default> Minutes<T> {
-    /// Keeps at most `kept_max` minutes.
-    pub(super) fn new(kept_max: usize) -> Self {
-        Self { kept_max, minutes: VecDeque::new() }
+    /// Keeps at most this many minutes.
+    pub(super) fn new(kept_max: i64) -> Self {
+        Self { kept_max: usize::try_from(kept_max).unwrap_or_default(), minutes: VecDeque::new() }
     }
 
     /// Counts something in a minute. That need not be the last one: clocks are set back, and stored counts are read late.

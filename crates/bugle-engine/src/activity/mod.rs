@@ -79,7 +79,7 @@ struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { last_heard_at: None, minutes: Minutes::new(HOUR_MINUTES.unsigned_abs() as usize) }
+        Self { last_heard_at: None, minutes: Minutes::new(HOUR_MINUTES) }
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct Activity {
 
 impl Default for Activity {
     fn default() -> Self {
-        let day = || Mutex::new(Minutes::new(DAY_MINUTES.unsigned_abs() as usize));
+        let day = || Mutex::new(Minutes::new(DAY_MINUTES));
         Self {
             platforms: table::SOURCES.iter().map(|source| (source.slug(), day())).collect(),
             sources: Mutex::default(),
@@ -139,8 +139,7 @@ impl Activity {
     /// An attempt ended.
     pub(crate) fn sent(&self, to: DestinationId, is_delivered: bool, took: Duration, at: Timestamp) {
         let mut destinations = lock(&self.destinations);
-        let minutes =
-            destinations.entry(to).or_insert_with(|| Minutes::new(HOUR_MINUTES.unsigned_abs() as usize));
+        let minutes = destinations.entry(to).or_insert_with(|| Minutes::new(HOUR_MINUTES));
         minutes.count(minute_of(at), |sent| sent.note(is_delivered, took));
     }
 
@@ -152,7 +151,8 @@ impl Activity {
 
     /// The day's calls of each platform that called.
     pub(crate) fn calls(&self, now: Timestamp) -> Vec<Calls> {
-        let (now, steps) = (minute_of(now), (DAY_MINUTES / STEP_MINUTES).unsigned_abs() as usize);
+        let now = minute_of(now);
+        let steps = usize::try_from(DAY_MINUTES / STEP_MINUTES).unwrap_or_default();
         let of_platform = |(platform, minutes): &(&'static str, Mutex<Minutes<Minute>>)| {
             let mut counts = vec![0; steps];
             for (minute, found) in lock(minutes).between(now - DAY_MINUTES, now) {

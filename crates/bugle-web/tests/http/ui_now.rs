@@ -52,7 +52,11 @@ async fn what_is_bad_and_not_taken_comes_first_and_is_taken_by_one_click() {
     assert!(!rita.see("/").await.text.contains("/acknowledge\""));
     assert_eq!(otto.act("POST", call, &Value::Null).await.status, 200);
     let page = otto.see("/").await;
-    assert!(page.text.contains("Nothing needs a person") && page.text.contains("all taken"), "{}", page.text);
+    assert!(
+        page.text.contains("Nothing needs a person") && page.text.contains("all acknowledged"),
+        "{}",
+        page.text
+    );
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ fn tabs(viewer: &Viewer, view: &View) -> Vec<Tab> {
     vec![
         tab("All", &[]),
         tab("Unresolved", &[("status", "unresolved")]),
-        tab("Not taken", &[("status", "open")]),
+        tab("Not acknowledged", &[("status", "open")]),
         tab("Mine", &[("status", "unresolved"), ("owner", me)]),
         tab("Resolved", &[("status", "resolved")]),
     ]
@@ -183,19 +183,22 @@ fn written<'w>(pairs: impl Iterator<Item = (&'w str, &'w str)>) -> Vec<(String, 
     pairs.map(|(value, label)| (value.to_owned(), label.to_owned())).collect()
 }
 
+/// Which statuses a choice is of.
+type IsMeant = fn(IncidentStatus) -> bool;
+
 /// Counts are told where they are known: with what else is chosen, only those of status and severity are.
 fn counted_statuses(view: &View, counts: &[IncidentCount]) -> Vec<(String, String)> {
     use IncidentStatus as S;
-    let kinds: [(&str, &str, &dyn Fn(S) -> bool); 5] = [
-        ("unresolved", "Unresolved", &|status| !status.is_resolved()),
-        ("open", "Open", &|status| status == S::Open),
-        ("acknowledged", "Acknowledged", &|status| status == S::Acknowledged),
-        ("work_in_progress", "In progress", &|status| status == S::WorkInProgress),
-        ("resolved", "Resolved", &|status| status.is_resolved()),
+    let kinds: [(&str, &str, IsMeant); 5] = [
+        ("unresolved", "Unresolved", |status| !status.is_resolved()),
+        ("open", "Open", |status| status == S::Open),
+        ("acknowledged", "Acknowledged", |status| status == S::Acknowledged),
+        ("work_in_progress", "In progress", |status| status == S::WorkInProgress),
+        ("resolved", "Resolved", |status| status.is_resolved()),
     ];
     let severity = view.one("severity");
     let is_counted = view.is_only(&["status", "severity"]);
-    let label = |label: &str, is_meant: &dyn Fn(S) -> bool| {
+    let label = |label: &str, is_meant: IsMeant| {
         let meant = counts.iter().filter(|one| is_meant(one.status));
         let meant = meant.filter(|one| severity.is_empty() || one.severity.as_str() == severity);
         labelled(label, is_counted.then(|| meant.map(|one| one.count).sum()))
@@ -291,7 +294,7 @@ fn row(incident: &Incident, shared: &Labels, view: &View, room: &mut usize, now:
     let own: Labels = incident
         .labels
         .iter()
-        .filter(|(name, _)| !shared.contains_key(*name))
+        .filter(|(name, value)| !shared.contains_key(*name) && !says_no_more(incident, value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     Row {
@@ -306,6 +309,12 @@ fn row(incident: &Incident, shared: &Labels, view: &View, room: &mut usize, now:
         history: History::of(incident, now),
         opened: Ago { at: incident.opened_at, now },
     }
+}
+
+/// Whether the row says this already.
+fn says_no_more(incident: &Incident, value: &str) -> bool {
+    let said = [Some(incident.title.as_str()), incident.service.as_deref(), incident.host.as_deref()];
+    said.contains(&Some(value))
 }
 
 fn resolutions() -> Vec<Choice> {

@@ -188,7 +188,7 @@ fn tile(severity: Severity, tallies: &[Tally]) -> Tile {
 fn lately(now: Timestamp, since: Timestamp) -> String {
     match now.since(since).as_secs() / 60 {
         60.. => "last hour".to_owned(),
-        0 => "since the start just now".to_owned(),
+        0 => "since the start, just now".to_owned(),
         _ => format!("last {}, since the start", span_words(now.since(since))),
     }
 }
