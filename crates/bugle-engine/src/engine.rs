@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 use crate::{
-    accounts::Accounts,
+    accounts::{Accounts, OidcSettings},
     activity::Activity,
     directory::Directory,
     dispatch::{CircuitChange, CircuitLog, Control, Dispatcher, DispatcherParts, Observer},
@@ -42,6 +42,8 @@ pub struct EngineSettings {
     pub retention: Retention,
     /// What is worth an incident of Bugle's own.
     pub watch: Watch,
+    /// Where people sign in beside here.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Why an engine could not be opened.
@@ -98,6 +100,8 @@ impl Engine {
         let instance = store.instance().await?;
         let sender = Sender::new(SenderOptions { allowed_networks: settings.allowed_networks.clone() })
             .map_err(|error| OpenError::Sender(error.into()))?;
+        let accounts =
+            Accounts::new(settings.oidc.clone(), &sender).map_err(|error| OpenError::Sender(error.into()))?;
         let metrics = Arc::new(Metrics::default());
         let (feed, circuit_log) = (Arc::new(Feed::default()), Arc::new(CircuitLog::default()));
         let activity = Arc::new(Activity::default());
@@ -126,7 +130,7 @@ impl Engine {
                 metrics,
                 health: Health::default(),
                 activity,
-                accounts: Accounts::default(),
+                accounts,
                 feed,
                 handover: Handover::default(),
                 arrivals: Arrivals::default(),

@@ -145,7 +145,7 @@ impl Engine {
         for one in taken {
             match one {
                 Ok(ready) => {
-                    batch.push(self.waiting(ready.integration_id, ready.origin, |_| Ok(ready.decoded)))
+                    batch.push(self.waiting(ready.integration_id, ready.origin, |_| Ok(ready.decoded)));
                 }
                 Err(id) => {
                     let Some(receipt) = stored.next_if(|receipt| receipt.id == id) else { break };

@@ -48,4 +48,4 @@ pub use receipt::{Receipt, ReceiptState, Verification};
 pub use secret::Secret;
 pub use signal::{Severity, Signal, SignalStatus};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
-pub use user::{Session, User};
+pub use user::{Identity, Session, User};

@@ -17,6 +17,9 @@ pub struct User {
     /// The password's hash as a PHC string; none for one who has not chosen a password yet.
     #[serde(skip)]
     pub password: Option<SecretString>,
+    /// Who vouches for them; none for one who signs in with a name and a password.
+    #[serde(skip)]
+    pub identity: Option<Identity>,
     /// A disabled user cannot sign in, and their sessions are over.
     pub disabled: bool,
     /// Sessions of an earlier epoch are over. Raised when the password or the role changes, on disabling, and when
@@ -27,6 +30,15 @@ pub struct User {
     pub created_at: Timestamp,
     /// When they were last changed.
     pub updated_at: Timestamp,
+}
+
+/// Who a user is at an OpenID provider. It stays the same when their name changes, and is given to nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider, as it calls itself.
+    pub issuer: String,
+    /// The user, as the provider calls them.
+    pub subject: String,
 }
 
 /// One browser in which a user is signed in. Only a hash of what the browser holds is stored.

@@ -1,6 +1,6 @@
 //! People who sign in, and their sessions.
 
-use bugle_model::{Session, Timestamp, User, UserId, id::Id, limits};
+use bugle_model::{Identity, Session, Timestamp, User, UserId, id::Id, limits};
 use bugle_store::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +21,7 @@ pub(crate) async fn all(readers: &Readers) -> Result<Vec<User>, StoreError> {
         .await
 }
 
-/// The first eight columns are the user's.
+/// The first ten columns are the user's.
 fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: Id::from_i64(row.get(0)?),
@@ -32,6 +32,10 @@ fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
         session_epoch: row.get(5)?,
         created_at: moment(row, 6)?,
         updated_at: moment(row, 7)?,
+        identity: row
+            .get::<_, Option<String>>(8)?
+            .zip(row.get(9)?)
+            .map(|(issuer, subject)| Identity { issuer, subject }),
     })
 }
 
@@ -48,6 +52,8 @@ pub(crate) async fn put(writer: &Writer, user: User) -> Result<(), StoreError> {
             user.created_at.as_millis(),
             user.updated_at.as_millis(),
             user.name.to_lowercase(),
+            user.identity.as_ref().map(|identity| &identity.issuer),
+            user.identity.as_ref().map(|identity| &identity.subject),
         ];
         Ok(connection.prepare_cached(sql::USER_PUT)?.execute(values).map(drop)?)
     };
@@ -94,10 +100,10 @@ pub(crate) async fn session(
                 let session = Session {
                     hash,
                     user_id: user.id,
-                    epoch: row.get(8)?,
-                    created_at: moment(row, 9)?,
-                    last_seen_at: moment(row, 10)?,
-                    expires_at: moment(row, 11)?,
+                    epoch: row.get(10)?,
+                    created_at: moment(row, 11)?,
+                    last_seen_at: moment(row, 12)?,
+                    expires_at: moment(row, 13)?,
                 };
                 Ok((session, user))
             };

@@ -4,6 +4,7 @@
 //! in the program reads the environment.
 
 mod environment;
+mod oidc;
 mod values;
 
 use std::{
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use environment::{Environment, read_secret};
+pub use oidc::{DefaultRole, RoleMap, Text};
 pub use values::{
     BodyLimit, Days, Folder, Hidden, HttpUrl, Listen, LogFormat, LogLevel, Networks, Seconds, Switch, Value,
 };
@@ -93,6 +95,9 @@ pub enum SettingsError {
         /// Where it was set.
         origin: String,
     },
+    /// The settings of the provider to sign in at do not fit together.
+    #[error("{0}")]
+    Oidc(&'static str),
     /// The built-in defaults lack a value: a defect of this build.
     #[error("the built-in defaults have no `{0}`")]
     NoDefault(&'static str),
@@ -218,6 +223,10 @@ settings! {
         watch_inbox_seconds: Seconds = "BUGLE_WATCH_INBOX_SECONDS";
         /// Whether /metrics wants an API key.
         metrics_auth: Switch = "BUGLE_METRICS_AUTH";
+        /// What is asked for at the provider to sign in at.
+        oidc_scopes: Text = "BUGLE_OIDC_SCOPES";
+        /// The role of who has none by `oidc_roles`.
+        oidc_default_role: DefaultRole = "BUGLE_OIDC_DEFAULT_ROLE";
         /// How log lines are written.
         log_format: LogFormat = "BUGLE_LOG_FORMAT";
         /// Which log lines are written.
@@ -228,6 +237,16 @@ settings! {
     optional {
         /// How the hub is reached from outside.
         public_url: HttpUrl = "BUGLE_PUBLIC_URL";
+        /// The OpenID provider that people sign in at.
+        oidc_issuer: HttpUrl = "BUGLE_OIDC_ISSUER";
+        /// What this hub is called there.
+        oidc_client_id: Text = "BUGLE_OIDC_CLIENT_ID";
+        /// What this hub proves itself with there.
+        oidc_client_secret: Hidden = "BUGLE_OIDC_CLIENT_SECRET";
+        /// The claim that holds roles or groups.
+        oidc_role_claim: Text = "BUGLE_OIDC_ROLE_CLAIM";
+        /// Which role a value of the claim gives.
+        oidc_roles: RoleMap = "BUGLE_OIDC_ROLES";
         /// A database server; refused by this build.
         database_url: Hidden = "BUGLE_DATABASE_URL";
         /// Where the commands that talk to a hub find it.

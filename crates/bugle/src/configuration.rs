@@ -57,7 +57,7 @@ impl ConfigArgs {
         for warning in &warnings {
             context.output.line(format!("{}: {warning}", context.output.paint(Paint::Warn, "warning")));
         }
-        if let Err(error) = settings.check_store() {
+        if let Err(error) = settings.check_store().and_then(|()| settings.oidc().map(drop)) {
             context.output.line(format!("{}: {error}", context.output.paint(Paint::Bad, "error")));
             return Err(NotAsItShouldBe.into());
         }

@@ -8,8 +8,8 @@ pub mod incident;
 pub mod integration;
 pub mod key;
 pub mod receipt;
-pub mod user;
 mod show;
+pub mod user;
 
 use std::{io::Read, path::Path};
 

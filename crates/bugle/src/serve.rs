@@ -13,7 +13,8 @@ use crate::{
     Context,
     cli::PlaceArgs,
     config::{
-        BodyLimit, Flags, HttpUrl, Listen, LogFormat, LogLevel, Networks, Row, Seconds, Settings, Switch,
+        BodyLimit, Flags, HttpUrl, Listen, LogFormat, LogLevel, Networks, Row, Seconds, Settings,
+        SettingsError, Switch,
     },
     hub::{Hub, signal_to_stop},
 };
@@ -85,7 +86,7 @@ impl ServeArgs {
         })?;
         let address = listener.local_addr()?;
         let data = &settings.data.value.0;
-        let hub = Hub::open(data, engine_settings(&settings)).await?;
+        let hub = Hub::open(data, engine_settings(&settings)?).await?;
         announce(&hub, data, &settings, Listen(address), context);
         hub.run(listener, web_settings(&settings), stop).await?;
         tracing::info!("stopped");
@@ -93,8 +94,8 @@ impl ServeArgs {
     }
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
-    EngineSettings {
+fn engine_settings(settings: &Settings) -> Result<EngineSettings, SettingsError> {
+    Ok(EngineSettings {
         allowed_networks: settings.allowed_networks.value.0.clone(),
         public_url: settings.public_url.as_ref().map(|given| given.value.0.clone()),
         retention: Retention {
@@ -105,7 +106,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             backlog: settings.watch_backlog_seconds.value.bound(),
             inbox: settings.watch_inbox_seconds.value.bound(),
         },
-    }
+        oidc: settings.oidc()?,
+    })
 }
 
 fn web_settings(settings: &Settings) -> WebSettings {

@@ -74,6 +74,7 @@ impl Engine {
 
     /// Makes a link's token with which a user chooses a password, for whoever hands it on.
     pub async fn link_user(&self, user: &User) -> Result<SecretString, ConfigError> {
+        super::users::may_have_password(user)?;
         let token = self.make_link(Purpose::SetPassword(user.id))?;
         self.note(AuditAction::UserLinked, (user.id, user.name.as_str()), None).await;
         Ok(token)

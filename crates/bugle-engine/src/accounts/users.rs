@@ -1,6 +1,6 @@
 //! Users: made, changed and deleted. Whoever has an admin's API key can always make another admin.
 
-use bugle_model::{AuditAction, Scope, User, UserId, limits};
+use bugle_model::{AuditAction, Identity, Scope, User, UserId, limits};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -41,6 +41,14 @@ pub struct UserPatch {
     pub disabled: Option<bool>,
 }
 
+/// How a new user proves who they are.
+enum Proof {
+    /// By this password's hash, or one that they choose by a link.
+    Password(Option<SecretString>),
+    /// A provider vouches for them.
+    Identity(Identity),
+}
+
 impl Engine {
     /// All users, in the order in which they were added.
     pub async fn users(&self) -> Result<Vec<User>, ConfigError> {
@@ -58,7 +66,7 @@ impl Engine {
         let name = checked_name(&new.name)?;
         let password = self.checked_password(new.password, &name).await?;
         let _changing = self.changing().await;
-        let user = self.add_user(&self.users().await?, name, new.role, password).await?;
+        let user = self.add_user(&self.users().await?, name, new.role, Proof::Password(password)).await?;
         self.note(AuditAction::UserCreated, (user.id, user.name.as_str()), [role(&user)]).await;
         Ok(user)
     }
@@ -77,10 +85,38 @@ impl Engine {
         if !users.is_empty() || !self.accounts().links.take(token) {
             return Ok(None);
         }
-        let user = self.add_user(&users, name, Scope::Admin, password).await?;
+        let user = self.add_user(&users, name, Scope::Admin, Proof::Password(password)).await?;
         let noting = self.note(AuditAction::UserCreated, (user.id, user.name.as_str()), [role(&user)]);
         on_behalf_of(as_user(&user), noting).await;
         Ok(Some(user))
+    }
+
+    /// The user whom a provider vouches for, with the role that follows from what it says. Made the first time; then they
+    /// keep their name.
+    pub(super) async fn vouched_user(
+        &self,
+        identity: Identity,
+        name: &str,
+        given: Scope,
+    ) -> Result<User, ConfigError> {
+        let known =
+            |users: Vec<User>| users.into_iter().find(|user| user.identity.as_ref() == Some(&identity));
+        if let Some(user) = known(self.users().await?) {
+            if user.role == given || user.disabled {
+                return Ok(user);
+            }
+            let patch = UserPatch { role: Some(given), ..UserPatch::default() };
+            return self.update_user(&user.id.to_string(), patch).await;
+        }
+        let name = checked_name(name)?;
+        let _changing = self.changing().await;
+        let users = self.users().await?;
+        if let Some(user) = known(users.clone()) {
+            return Ok(user);
+        }
+        let user = self.add_user(&users, name, given, Proof::Identity(identity)).await?;
+        self.note(AuditAction::UserCreated, (user.id, user.name.as_str()), [role(&user)]).await;
+        Ok(user)
     }
 
     async fn add_user(
@@ -88,7 +124,7 @@ impl Engine {
         users: &[User],
         name: String,
         role: Scope,
-        password: Option<SecretString>,
+        proof: Proof,
     ) -> Result<User, ConfigError> {
         if users.len() >= limits::USERS_MAX {
             let message = format!("there are {} users, which is the most there can be", limits::USERS_MAX);
@@ -97,11 +133,16 @@ impl Engine {
         is_free(&name, users, None)?;
         let now = self.clock().now();
         let id = UserId::from_random(now, u32::from_ne_bytes(random_bytes()?));
+        let (password, identity) = match proof {
+            Proof::Password(password) => (password, None),
+            Proof::Identity(identity) => (None, Some(identity)),
+        };
         let user = User {
             id,
             name,
             role,
             password,
+            identity,
             disabled: false,
             session_epoch: 0,
             created_at: now,
@@ -115,6 +156,9 @@ impl Engine {
     pub async fn update_user(&self, id: &str, patch: UserPatch) -> Result<User, ConfigError> {
         let name = patch.name.as_deref().map(checked_name).transpose()?;
         let current = self.user(id).await?;
+        if patch.password.is_some() {
+            may_have_password(&current)?;
+        }
         let password =
             self.checked_password(patch.password, name.as_deref().unwrap_or(&current.name)).await?;
         let _changing = self.changing().await;
@@ -163,6 +207,17 @@ impl Engine {
         let Some(password) = password else { return Ok(None) };
         passwords::check(&password, name)?;
         self.accounts().passwords.hash(password).await.map(Some)
+    }
+}
+
+/// Whoever signs in at a provider is kept out there, too: a password would be a second way in.
+pub(super) fn may_have_password(user: &User) -> Result<(), ConfigError> {
+    match &user.identity {
+        Some(identity) => {
+            let message = format!("this user signs in at {} and has no password here", identity.issuer);
+            Err(ConfigError::invalid("password", message))
+        }
+        None => Ok(()),
     }
 }
 

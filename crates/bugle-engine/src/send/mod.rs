@@ -7,7 +7,7 @@
 //!
 //! What it promises: one request is one attempt, redirects are never followed, the timeout covers everything from
 //! resolving the name to the answer's last byte, and no answer costs more memory than
-//! [`limits::RESPONSE_BYTES_MAX`]. What an answer means is not decided here.
+//! [`limits::RESPONSE_BYTES_MAX`], or what the caller says. What an answer means is not decided here.
 
 use std::{
     error::Error,
@@ -140,10 +140,15 @@ impl Sender {
     /// A kept-alive connection may have been closed by the receiver just as the request was written to it. That says
     /// nothing about the receiver, so the request goes out again at once; deliveries carry an idempotency id.
     pub async fn send(&self, request: OutgoingRequest) -> Exchange {
+        self.send_for(request, limits::RESPONSE_BYTES_MAX).await
+    }
+
+    /// The same for an answer that is wanted whole: up to `bytes_max` of its body are read.
+    pub async fn send_for(&self, request: OutgoingRequest, bytes_max: usize) -> Exchange {
         let began = Instant::now();
         let mut progress = Progress::default();
         let timeout = request.timeout;
-        let outcome = tokio::time::timeout(timeout, self.exchange(&request, &mut progress)).await;
+        let outcome = tokio::time::timeout(timeout, self.exchange(&request, bytes_max, &mut progress)).await;
         let failure = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
@@ -152,7 +157,12 @@ impl Sender {
         Exchange { timing: progress.timing(), answer: progress.answer, failure, duration: began.elapsed() }
     }
 
-    async fn exchange(&self, request: &OutgoingRequest, progress: &mut Progress) -> Result<(), Failure> {
+    async fn exchange(
+        &self,
+        request: &OutgoingRequest,
+        bytes_max: usize,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
         let response = self.head(request, progress).await?;
         let (parts, mut body) = response.into_parts();
         let answer = progress.answer.insert(Answer {
@@ -163,7 +173,7 @@ impl Sender {
         });
         let began = Instant::now();
         progress.body_began = Some(began);
-        let read = read_body(&mut body, answer).await;
+        let read = read_body(&mut body, bytes_max, answer).await;
         progress.body_us = Some(micros(began));
         read
     }
@@ -215,14 +225,14 @@ fn to_hyper(request: &OutgoingRequest) -> Result<Request<Full<Bytes>>, Failure> 
 }
 
 /// Reads up to the limit. What lies beyond is not read: dropping the body closes the connection.
-async fn read_body(body: &mut Incoming, answer: &mut Answer) -> Result<(), Failure> {
+async fn read_body(body: &mut Incoming, bytes_max: usize, answer: &mut Answer) -> Result<(), Failure> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure {
             reason: Reason::Io,
             detail: format!("the answer broke off: {}", in_words(&error)),
         })?;
         let Some(data) = frame.data_ref() else { continue };
-        let room = limits::RESPONSE_BYTES_MAX.saturating_sub(answer.body.len());
+        let room = bytes_max.saturating_sub(answer.body.len());
         answer.body.extend_from_slice(data.get(..room).unwrap_or(data));
         if data.len() > room {
             answer.truncated = true;

@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
                 rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
             if text.is_empty() {
                 // Nearly every string has no escapes: it is copied once, at its exact length.
-                text = rest.get(..plain).unwrap_or_default().to_owned();
+                rest.get(..plain).unwrap_or_default().clone_into(&mut text);
             } else {
                 text.push_str(rest.get(..plain).unwrap_or_default());
             }

@@ -2,16 +2,18 @@
 
 macro_rules! user {
     () => {
-        "u.id, u.name, u.role, u.password, u.disabled, u.session_epoch, u.created_at, u.updated_at"
+        "u.id, u.name, u.role, u.password, u.disabled, u.session_epoch, u.created_at, u.updated_at, \
+        u.issuer, u.subject"
     };
 }
 
 statements! {
     USERS = concat!("SELECT ", user!(), " FROM user u ORDER BY u.id");
-    USER_PUT = "INSERT INTO user (id, name, role, password, disabled, session_epoch, created_at, updated_at, folded_name) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+    USER_PUT = "INSERT INTO user (id, name, role, password, disabled, session_epoch, created_at, updated_at, folded_name, \
+        issuer, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
         role = excluded.role, password = excluded.password, disabled = excluded.disabled, \
-        session_epoch = excluded.session_epoch, updated_at = excluded.updated_at, folded_name = excluded.folded_name";
+        session_epoch = excluded.session_epoch, updated_at = excluded.updated_at, folded_name = excluded.folded_name, \
+        issuer = excluded.issuer, subject = excluded.subject";
     USER_DELETE = "DELETE FROM user WHERE id = ?1";
 
     SESSION = concat!("SELECT ", user!(), ", s.epoch, s.created_at, s.last_seen_at, s.expires_at FROM session s \

@@ -59,7 +59,7 @@ macro_rules! conformance_tests {
                 an_instance_remembers_its_largest_id;
             config: integrations_read_back_and_go, destinations_read_back_and_keep_their_circuits,
                 api_keys_read_back_and_go, an_instance_keeps_its_key_and_knows_its_largest_id;
-            users: users_read_back_change_and_go, a_name_is_given_once, sessions_are_found_by_their_hash,
+            users: users_read_back_change_and_go, a_name_is_given_once, an_identity_is_given_once, sessions_are_found_by_their_hash,
                 sessions_that_are_over_and_too_many_go;
             audit: facts_are_kept_newest_first, facts_are_found_by_who_and_what, old_facts_go;
         }

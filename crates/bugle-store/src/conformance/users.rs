@@ -1,6 +1,6 @@
 //! People who sign in, and their sessions.
 
-use bugle_model::{Scope, Session, User, UserId, id::Id, limits};
+use bugle_model::{Identity, Scope, Session, User, UserId, id::Id, limits};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sample;
@@ -14,9 +14,14 @@ fn user(id: i64, name: &str) -> User {
         password: Some(SecretString::from("$argon2id$of-this-user")),
         disabled: false,
         session_epoch: 3,
+        identity: None,
         created_at: sample::NOON,
         updated_at: sample::NOON,
     }
+}
+
+fn identity(subject: &str) -> Identity {
+    Identity { issuer: "https://login.example.net".into(), subject: subject.into() }
 }
 
 /// A session that began some seconds after noon and holds for a minute.
@@ -46,6 +51,7 @@ pub async fn users_read_back_change_and_go(store: &dyn Store) {
         password: None,
         disabled: true,
         session_epoch: 4,
+        identity: Some(identity("248289761001")),
         updated_at: sample::after(1),
         ..user(2, "")
     };
@@ -54,6 +60,7 @@ pub async fn users_read_back_change_and_go(store: &dyn Store) {
     let read = store.users().await.unwrap();
     assert_eq!((read.len(), read[0].name.as_str(), read[0].role), (1, "ines", Scope::Admin));
     assert!(read[0].password.is_none() && read[0].disabled);
+    assert_eq!(read[0].identity, Some(identity("248289761001")));
     assert_eq!((read[0].session_epoch, read[0].updated_at), (4, sample::after(1)));
 }
 
@@ -64,6 +71,14 @@ pub async fn a_name_is_given_once(store: &dyn Store) {
     store.put_user(user(2, "zoe@example.net")).await.unwrap();
     store.put_user(user(1, "zoë@example.net")).await.unwrap();
     assert_eq!(store.users().await.unwrap().len(), 2);
+}
+
+/// Held by the store too: two first sign-ins at the same moment make one user.
+pub async fn an_identity_is_given_once(store: &dyn Store) {
+    let known = |id, name, subject| User { identity: Some(identity(subject)), ..user(id, name) };
+    store.put_user(known(1, "ada", "1")).await.unwrap();
+    assert!(store.put_user(known(2, "ines", "1")).await.is_err());
+    store.put_user(known(2, "ines", "2")).await.unwrap();
 }
 
 /// A use moves its end; a user who goes takes theirs along.

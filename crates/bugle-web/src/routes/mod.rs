@@ -40,9 +40,9 @@ use crate::{
     envelope, ui,
 };
 
-pub(crate) use destinations::shown_headers;
 pub(crate) use about::about;
 pub(crate) use audit::filter as audit_filter;
+pub(crate) use destinations::shown_headers;
 pub(crate) use incidents::{Routed, Routing, filter as incident_filter, routing, sequence};
 pub(crate) use integrations::{base_url, webhook_url};
 pub(crate) use receipts::{shown_query, shown_value};

@@ -81,6 +81,7 @@ mod incident;
 mod incidents;
 mod markdown;
 mod now;
+mod oidc;
 mod page;
 mod receipt;
 mod receipts;
@@ -165,7 +166,8 @@ pub(crate) fn table() -> Vec<Screen> {
         Screen::new("/destinations/{id}/edit", destination_form::NEEDS, get(destination_form::edit)),
         Screen::new("/deliveries/{id}", Scope::Read, get(delivery::page)),
         Screen::new("/routing", Scope::Read, get(routing::page)).in_nav("Routing", "routing", "g r"),
-        Screen::new("/settings", Scope::Read, get(settings::about::page)).in_nav("Settings", "settings", "g t"),
+        Screen::new("/settings", Scope::Read, get(settings::about::page))
+            .in_nav("Settings", "settings", "g t"),
         Screen::new("/settings/users", Scope::Admin, get(settings::users::page)),
         Screen::new("/settings/users/{id}", Scope::Admin, get(settings::user::page)),
         Screen::new("/settings/api-keys", Scope::Admin, get(settings::api_keys::page)),
@@ -173,6 +175,7 @@ pub(crate) fn table() -> Vec<Screen> {
         Screen::new("/account", Scope::Read, get(account::page).post(account::change_password)),
         Screen::new("/sign-out", Scope::Read, post(account::sign_out)),
         Screen::open("/sign-in", get(sign_in::page).post(sign_in::submit)),
+        Screen::open("/sign-in/oidc", get(oidc::page)),
         Screen::open("/welcome", get(welcome::page).post(welcome::submit)),
         Screen::open("/assets/{version}/{name}", get(assets::serve)),
     ]

@@ -90,7 +90,7 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
 }
 
 /// The value of the cookie called `name`.
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
@@ -108,18 +108,24 @@ pub(super) fn theme(headers: &HeaderMap) -> &'static str {
 /// Makes the browser keep a session's token: from scripts and from other sites' requests, and from the open network where
 /// this hub is reached by TLS.
 pub(super) fn keep(token: &SecretString, settings: &WebSettings) -> Option<HeaderValue> {
-    set_cookie(token.expose_secret(), SESSION_AGE_MAX.as_secs(), settings)
+    cookie_line((COOKIE, token.expose_secret()), "/", SESSION_AGE_MAX.as_secs(), settings)
 }
 
 /// Makes the browser forget it.
 pub(super) fn forget(settings: &WebSettings) -> Option<HeaderValue> {
-    set_cookie("", 0, settings)
+    cookie_line((COOKIE, ""), "/", 0, settings)
 }
 
-fn set_cookie(value: &str, age_seconds: u64, settings: &WebSettings) -> Option<HeaderValue> {
+/// Makes the browser keep a cookie that nothing but this hub reads, for requests below `path`.
+pub(super) fn cookie_line(
+    (name, value): (&str, &str),
+    path: &str,
+    age_seconds: u64,
+    settings: &WebSettings,
+) -> Option<HeaderValue> {
     let secure =
         if settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https") { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; Max-Age={age_seconds}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path={path}; Max-Age={age_seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut header = HeaderValue::try_from(text).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use super::{
     form::Form,
+    oidc,
     page::{Shown, show, show_as},
     session::{self, Viewer, theme},
 };
@@ -31,6 +32,8 @@ struct SignIn<'a> {
     problem: Option<String>,
     /// Nobody can sign in yet: the page says how the first user is made.
     is_first_run: bool,
+    /// Where one goes to sign in at a provider, if one is configured.
+    provider: Option<String>,
 }
 
 /// `GET /sign-in`.
@@ -45,7 +48,21 @@ pub(super) async fn page(
         return Ok(Redirect::to(next).into_response());
     }
     let is_first_run = app.store().users().await?.is_empty();
-    show(&SignIn { theme: theme(&headers), name: "", next, problem: None, is_first_run })
+    let provider = oidc::address(&app, next);
+    show(&SignIn { theme: theme(&headers), name: "", next, problem: None, is_first_run, provider })
+}
+
+/// The page again, for who was not signed in elsewhere.
+pub(super) async fn refused(
+    app: &App,
+    headers: &HeaderMap,
+    next: &str,
+    status: StatusCode,
+    problem: String,
+) -> Shown {
+    let is_first_run = app.store().users().await?.is_empty();
+    let (theme, provider) = (theme(headers), oidc::address(app, next));
+    show_as(status, &SignIn { theme, name: "", next, problem: Some(problem), is_first_run, provider })
 }
 
 /// `POST /sign-in`.
@@ -61,10 +78,9 @@ pub(super) async fn submit(
         Ok(token) => Ok(signed_in(&app, &token, next)),
         Err(error) => {
             let (status, problem) = refusal(error)?;
-            show_as(
-                status,
-                &SignIn { theme: theme(&headers), name, next, problem: Some(problem), is_first_run: false },
-            )
+            let (theme, provider) = (theme(&headers), oidc::address(&app, next));
+            let problem = Some(problem);
+            show_as(status, &SignIn { theme, name, next, problem, is_first_run: false, provider })
         }
     }
 }
@@ -93,15 +109,19 @@ pub(super) fn refusal(error: SignInError) -> Result<(StatusCode, String), ApiErr
             error.status()
         }
     };
-    let mut shown = message;
-    if let Some(first) = shown.get_mut(..1) {
+    Ok((status, sentence(message)))
+}
+
+/// A message as a sentence.
+pub(super) fn sentence(mut message: String) -> String {
+    if let Some(first) = message.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    Ok((status, shown + "."))
+    message + "."
 }
 
 /// A place of this hub; what would lead elsewhere leads home.
-fn local(next: &str) -> &str {
+pub(super) fn local(next: &str) -> &str {
     let mut rest = next.bytes();
     let is_local = rest.next() == Some(b'/')
         && !matches!(rest.next(), Some(b'/' | b'\\'))

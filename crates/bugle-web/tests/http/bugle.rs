@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bugle_engine::{Engine, EngineSettings, config::NewApiKey, watch::Watch};
+use bugle_engine::{Engine, EngineSettings, accounts::OidcSettings, config::NewApiKey, watch::Watch};
 use bugle_model::{Scope, SystemClock};
 use bugle_store_sqlite::{Options, SqliteStore};
 use bugle_web::WebSettings;
@@ -51,11 +51,21 @@ impl TestBugle {
 
     /// One that looks after itself; else a slow test would see incidents that it knows nothing of.
     pub async fn watching(settings: WebSettings, watch: Watch) -> Self {
+        Self::opened(settings, watch, None).await
+    }
+
+    /// One where people may sign in at a provider.
+    pub async fn with_provider(settings: WebSettings, oidc: OidcSettings) -> Self {
+        Self::opened(settings, Watch { backlog: None, inbox: None }, Some(oidc)).await
+    }
+
+    async fn opened(settings: WebSettings, watch: Watch, oidc: Option<OidcSettings>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
         let engine_settings = EngineSettings {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             watch,
+            oidc,
             ..EngineSettings::default()
         };
         let engine = Engine::open(store, Arc::new(SystemClock), engine_settings).await.unwrap();

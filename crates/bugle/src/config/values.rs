@@ -7,13 +7,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
+use super::{DefaultRole, Text};
+
 /// The text is not a value of the setting. The message says what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadValue(String);
 
 impl BadValue {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
@@ -35,7 +37,7 @@ macro_rules! read_from_text {
         impl Value for $type {}
     )*};
 }
-read_from_text!(Folder, Listen, HttpUrl, LogFormat, LogLevel);
+read_from_text!(Folder, Listen, HttpUrl, LogFormat, LogLevel, Text, DefaultRole);
 
 /// The same from a number.
 macro_rules! read_from_number {

@@ -137,7 +137,9 @@ impl Stage {
         let (out, url) = (self.output, self.client.base());
         let key = self.data.join(crate::config::ADMIN_KEY_FILE);
         let key = key.display();
-        out.line(out.paint(Paint::Bold, "\nLook at it in a browser, signed in by this link, which works once:"));
+        out.line(
+            out.paint(Paint::Bold, "\nLook at it in a browser, signed in by this link, which works once:"),
+        );
         out.line(format!("  {}", self.sign_in));
         out.line(out.paint(Paint::Bold, "\nTry, in another terminal:"));
         for line in [
