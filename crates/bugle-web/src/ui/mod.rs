@@ -5,7 +5,7 @@
 //! A page is one file here and one template of the same name in `templates/`. Its handler reads, at most five queries;
 //! makes of it a struct of what is shown, down to the word; and renders that:
 //!
-//! ```ignore
+//! ```text
 //! pub(super) async fn page(State(app): State<App>, viewer: Viewer, query: Query) -> Shown {
 //!     let incidents = app.store().incidents(filter(&query)?, query.page()?).await?;
 //!     let page = viewer.page("Incidents", "/api/v1/incidents");

@@ -9,6 +9,7 @@ use bugle_model::{
 use serde_json::Value;
 
 use super::super::{
+    destination::reason_words,
     excerpt::{Room, cut},
     format::{Ago, severity_label, status_label},
 };
@@ -223,7 +224,10 @@ fn capitalised(text: &str) -> String {
 }
 
 fn told(delivery: &Delivery, names: &Names) -> Told {
-    let reason = delivery.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", cut(reason, 80)));
+    let reason = delivery
+        .reason
+        .as_deref()
+        .map_or(String::new(), |reason| format!(": {}", cut(&reason_words(reason), 80)));
     let (tone, state) = match delivery.state {
         DeliveryState::Delivered => ("good", "delivered".into()),
         DeliveryState::Pending if delivery.attempts == 0 => ("quiet", "on its way".into()),
