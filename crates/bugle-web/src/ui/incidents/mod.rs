@@ -21,7 +21,7 @@ use history::History;
 use view::{NOBODY, View, address_of};
 
 /// Rows on a page, so that it stays light.
-const ROWS_MAX: u32 = 50;
+const ROWS_MAX: u32 = 40;
 /// Most of a title and of a row's facts that is shown, in bytes.
 const TITLE_BYTES_MAX: usize = 240;
 const FACTS_BYTES_MAX: usize = 160;
