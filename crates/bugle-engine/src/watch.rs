@@ -1,6 +1,6 @@
 //! The watch: Bugle looks after itself, and reports what is wrong as any platform would, by a receipt of its own.
 //!
-//! What is wrong is in [`finding`], which is pure. Here is when it looks, and how what it finds becomes an incident:
+//! What is wrong is in `finding`, which is pure. Here is when it looks, and how what it finds becomes an incident:
 //! - The report is decided and committed at once, not behind the calls that wait, as these may be what it is about.
 //! - A report is written when something begins, becomes critical, or ends; not at every look.
 //! - What one destination lacks is told to all that want it. Whether it still lacks it is judged without the deliveries of

@@ -94,8 +94,8 @@ fn deliveries(destination: &str, state: &str) -> String {
 
 /// A delivery to `destination` that waits for its third attempt or a later one, with its attempts.
 fn twice_tried(stage: &Stage, destination: &str) -> Result<Option<Value>> {
-    let page = stage.site.call("GET", &deliveries(destination, "pending"), None)?;
-    let all = page["data"].as_array().context("a list without data")?;
+    // All of them: the newest, which stand first, are tried last while calls go on.
+    let all = stage.site.list(&format!("/deliveries?destination_id={destination}&state=pending"))?;
     let Some(one) = all.iter().find(|one| one["attempts"].as_u64() >= Some(2)) else { return Ok(None) };
     let id = one["id"].as_str().context("no id")?;
     stage.site.call("GET", &format!("/deliveries/{id}"), None).map(Some)
