@@ -141,7 +141,7 @@ impl TestBugle {
     /// Waits until no receipt waits for the pipeline.
     pub async fn drain(&self) {
         until("the pipeline to be idle", || async {
-            self.engine.store().pending(1).await.unwrap().is_empty().then_some(())
+            self.engine.store().pending_ids(1).await.unwrap().is_empty().then_some(())
         })
         .await;
     }
