@@ -140,6 +140,8 @@ impl Engine {
         if !missing.is_empty() {
             stored = self.store().pending_of(missing).await?;
         }
+        // The first of those asked for is always read, so if none was, none of them is pending any more.
+        let was_cut = !stored.is_empty();
         let mut stored = stored.into_iter().peekable();
         let mut batch = Vec::with_capacity(ids.len());
         for one in taken {
@@ -147,10 +149,12 @@ impl Engine {
                 Ok(ready) => {
                     batch.push(self.waiting(ready.integration_id, ready.origin, |_| Ok(ready.decoded)));
                 }
-                Err(id) => {
-                    let Some(receipt) = stored.next_if(|receipt| receipt.id == id) else { break };
-                    batch.push(self.read_one(&receipt));
-                }
+                Err(id) => match stored.next_if(|receipt| receipt.id == id) {
+                    Some(receipt) => batch.push(self.read_one(&receipt)),
+                    None if was_cut && stored.peek().is_none() => break,
+                    // It is not pending any more.
+                    None => {}
+                },
             }
         }
         Ok(batch)

@@ -267,10 +267,6 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Those of these receipts that are pending, in the order given; the last ones are left out when the bodies before
     /// them are large, the first never.
     async fn pending_of(&self, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>>;
-    /// Pending receipts, oldest first.
-    async fn pending(&self, limit: u32) -> Result<Vec<Receipt>> {
-        self.pending_of(self.pending_ids(limit).await?).await
-    }
     /// How many receipts are pending, and since when.
     async fn inbox(&self) -> Result<Inbox>;
     /// One receipt and what its signals did.

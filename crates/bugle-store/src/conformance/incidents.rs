@@ -55,7 +55,7 @@ pub async fn a_step_is_kept_whole(store: &dyn Store) {
     let keys = vec![(OF, alert.fingerprint), (OF, "another".to_owned())];
     assert_eq!(store.alerts_by_key(keys).await.unwrap().len(), 1);
     assert!(store.delivery(Id::from_i64(40)).await.unwrap().is_some());
-    assert!(store.pending(10).await.unwrap().is_empty());
+    assert!(store.pending_ids(10).await.unwrap().is_empty());
 }
 
 /// Of two changes made from the same revision the second is refused, and so is all that came with it.
@@ -81,7 +81,7 @@ pub async fn a_stale_revision_conflicts_and_leaves_nothing(store: &dyn Store) {
         };
         assert!(matches!(store.commit(step).await, Err(CommitError::Conflict)));
     }
-    assert_eq!(store.pending(10).await.unwrap().len(), 1);
+    assert_eq!(store.pending_ids(10).await.unwrap().len(), 1);
     assert!(store.timeline(Id::from_i64(10), ALL).await.unwrap().data.is_empty());
     assert!(store.delivery(Id::from_i64(41)).await.unwrap().is_none());
     assert!(store.backlog().await.unwrap().is_empty());

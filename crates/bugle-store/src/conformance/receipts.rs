@@ -30,7 +30,7 @@ async fn state(store: &dyn Store, id: i64) -> Option<ReceiptState> {
 }
 
 async fn pending(store: &dyn Store) -> Vec<i64> {
-    store.pending(1_000).await.unwrap().iter().map(|receipt| receipt.id.as_i64()).collect()
+    store.pending_ids(1_000).await.unwrap().into_iter().map(ReceiptId::as_i64).collect()
 }
 
 async fn listed(
@@ -83,8 +83,10 @@ pub async fn pending_receipts_come_oldest_first(store: &dyn Store) {
         append(store, sample::receipt(id, OF)).await;
     }
     assert_eq!(pending(store).await, [1, 2, 3]);
-    assert_eq!(store.pending(2).await.unwrap().len(), 2);
-    assert!(!store.pending(1).await.unwrap()[0].body.is_empty());
+    assert_eq!(store.pending_ids(2).await.unwrap(), [1, 2].map(Id::from_i64));
+    let read = store.pending_of([2, 9, 1].map(Id::from_i64).to_vec()).await.unwrap();
+    assert_eq!(read.iter().map(|receipt| receipt.id.as_i64()).collect::<Vec<_>>(), [2, 1]);
+    assert!(read.iter().all(|receipt| !receipt.body.is_empty()));
     store.commit(processed(1, ReceiptState::Processed)).await.unwrap();
     store.commit(processed(3, ReceiptState::Undecodable)).await.unwrap();
     assert_eq!(pending(store).await, [2]);
@@ -176,7 +178,7 @@ pub async fn a_requeued_receipt_is_pending_again(store: &dyn Store) {
     let proven = Verification::Verified { scheme: "X-Signature".to_owned(), secret_id: Id::from_i64(3) };
     store.requeue(Id::from_i64(1), proven.clone()).await.unwrap();
     store.requeue(Id::from_i64(2), proven.clone()).await.unwrap();
-    let read = store.pending(10).await.unwrap();
+    let read = store.pending_of(vec![Id::from_i64(1)]).await.unwrap();
     assert_eq!((read.len(), &read[0].verification, &read[0].problem), (1, &proven, &None));
     assert_eq!(listed(store, Some(OF), Some(ReceiptState::Rejected)).await, [0_i64; 0]);
     store.commit(processed(1, ReceiptState::Processed)).await.unwrap();
