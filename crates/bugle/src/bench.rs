@@ -156,7 +156,7 @@ impl Load {
     async fn run(self: Arc<Self>, mut connection: Kept) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
         while let Some((number, due)) = self.take() {
-            tokio::time::sleep_until(due.into()).await;
+            until(due).await;
             let status = self.call(&mut connection, number).await?;
             *seen.statuses.entry(status).or_default() += 1;
             seen.millis.push(due.elapsed().as_secs_f64() * 1000.0);
@@ -193,6 +193,14 @@ impl Load {
     }
 }
 
+/// Waits until a call is due. For one that is, there is no timer: the runtime's counts in whole milliseconds, and would put
+/// off every call by one.
+async fn until(due: Instant) {
+    if due > Instant::now() {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}
+
 impl Seen {
     fn add(&mut self, other: Self) {
         for (status, count) in other.statuses {
@@ -204,6 +212,11 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        task::{Poll, Waker},
+    };
+
     use super::*;
 
     fn load(interval: Option<Duration>) -> Load {
@@ -232,5 +245,13 @@ mod tests {
         let load = load(None);
         let (number, due) = load.take().unwrap();
         assert!(number == 0 && due <= Instant::now());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_due_is_not_put_off() {
+        let mut looking = std::task::Context::from_waker(Waker::noop());
+        let (now, late) = (Instant::now(), Instant::now() + Duration::from_hours(1));
+        assert_eq!(pin!(until(now)).poll(&mut looking), Poll::Ready(()));
+        assert_eq!(pin!(until(late)).poll(&mut looking), Poll::Pending);
     }
 }
