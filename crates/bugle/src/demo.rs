@@ -27,9 +27,10 @@ use crate::{
     hub::{Hub, signal_to_stop},
     listen::as_lines,
     output::{Output, Paint},
+    sample::Phase,
 };
 use inbox::Inbox;
-use stage::Stage;
+use stage::{Ending, Stage};
 
 /// The arguments of `bugle demo`.
 #[derive(Debug, Args)]
@@ -100,10 +101,15 @@ impl DemoArgs {
         let output = stage.output;
         let begun = Instant::now();
         output.line(output.paint(Paint::Bold, format!("Bugle at {}", stage.client.base())));
-        let cast = stage.set(inbox).await?;
+        let ending = if self.once { Ending::AllOver } else { Ending::SomeStayOpen };
+        let cast = stage.set(inbox, ending).await?;
         output.line(format!(
-            "{} integrations and 2 destinations made through the API; each alert now begins, changes and ends.\n",
-            cast.len()
+            "{} integrations and 2 destinations made through the API; each alert now begins, changes and ends{}.\n",
+            cast.len(),
+            match cast.iter().filter(|player| player.last < Phase::Resolved).count() {
+                0 => String::new(),
+                open => format!(", but for {open} that stay open"),
+            }
         ));
         let sent = stage.send(cast).await?;
         let verdict = watch::until_all_arrived(stage, inbox, &sent, ARRIVAL_TIME_MAX).await?;

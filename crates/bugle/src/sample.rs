@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 /// The calls of an alert's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Phase {
     /// It begins
     Firing,

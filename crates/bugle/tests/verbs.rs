@@ -4,7 +4,11 @@
 
 mod hub;
 
-use std::process::{Command, Output};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+};
 
 use hub::{Hub, run, text};
 use serde_json::Value;
@@ -108,4 +112,35 @@ fn the_demo_sees_every_platform_through() {
     let shown = stdout(&output);
     assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
     assert!(shown.contains("All arrived") && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn the_demo_that_stays_leaves_something_to_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["demo", "--port", "0", "--data", "demo"];
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_bugle"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // It ends by itself only when something is wrong, and then so do its lines.
+    let shown: Vec<_> = lines.by_ref().take_while(|line| !line.ends_with("Ctrl-C ends the demo.")).collect();
+    let shown = shown.join("\n");
+    assert!(shown.contains("All arrived"), "{shown}");
+    let url = shown.split_once("Bugle at ").unwrap().1.lines().next().unwrap();
+    let key = folder.path().join("demo/admin.key");
+    let open = ["--status", "open,acknowledged", "--url", url, "--api-key-file", key.to_str().unwrap()];
+    let list = run(folder.path(), &[], &[&["incident", "list", "--json"], &open[..]].concat());
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let open = list["data"].as_array().unwrap();
+    let severities: BTreeSet<_> = open.iter().map(|one| text(one, "/severity")).collect();
+    assert!(severities.len() >= 3, "{list}");
+    let is_in_hand = |one: &&Value| text(one, "/status") == "acknowledged" && one["owner"].is_string();
+    assert_eq!(open.iter().filter(is_in_hand).count(), 1, "{list}");
+    let told = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
 }

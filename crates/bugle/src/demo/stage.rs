@@ -30,12 +30,40 @@ pub struct Stage {
     pub sign_in: String,
 }
 
+/// How the demo leaves its alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Every one has ended.
+    AllOver,
+    /// A few go on, so that there is something to look at and to act on.
+    SomeStayOpen,
+}
+
+/// The platforms whose alerts may stay open, each with the last call of its alert: of three severities, and one of them
+/// acknowledged by a person at its platform.
+const STAY_OPEN: &[(&str, Phase)] = &[
+    ("datadog", Phase::Firing),
+    ("grafana", Phase::Firing),
+    ("pagerduty", Phase::Update),
+    ("prometheus", Phase::Update),
+];
+
+impl Ending {
+    /// The last call of a platform's alert.
+    fn last_call(self, slug: &str) -> Phase {
+        let open = STAY_OPEN.iter().find(|(known, _)| self == Self::SomeStayOpen && *known == slug);
+        open.map_or(Phase::Resolved, |(_, last)| *last)
+    }
+}
+
 /// One platform's integration.
 pub struct Player {
     /// The platform.
     pub source: &'static dyn Source,
     /// Its integration.
     pub integration: String,
+    /// The last call of its alert.
+    pub last: Phase,
     secret: SecretString,
 }
 
@@ -58,7 +86,7 @@ impl Sent {
 
 impl Stage {
     /// Makes an integration for every platform, and both destinations.
-    pub async fn set(&self, inbox: &Inbox) -> anyhow::Result<Vec<Player>> {
+    pub async fn set(&self, inbox: &Inbox, ending: Ending) -> anyhow::Result<Vec<Player>> {
         self.make_destinations(inbox).await?;
         let mut cast = Vec::new();
         for source in table::SOURCES {
@@ -66,7 +94,8 @@ impl Stage {
             let name = format!("Demo of {}", source.title());
             let body = json!({"platform": source.slug(), "name": name, "secret": secret.expose_secret()});
             let made = self.client.json(Method::POST, "/api/v1/integrations", Some(&body)).await?;
-            cast.push(Player { source: *source, integration: text(&made, "/id")?, secret });
+            let (integration, last) = (text(&made, "/id")?, ending.last_call(source.slug()));
+            cast.push(Player { source: *source, integration, last, secret });
         }
         Ok(cast)
     }
@@ -99,12 +128,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Sends the calls of an alert's life for each platform: all begin, all change, all end.
+    /// Sends the calls of an alert's life for each platform: all begin, then change, then end, those that are to.
     pub async fn send(&self, cast: Vec<Player>) -> anyhow::Result<Vec<Sent>> {
         let mut sent: Vec<Sent> =
             cast.into_iter().map(|player| Sent { player, at: Vec::new(), refused: Vec::new() }).collect();
         for phase in Phase::ALL {
-            for one in &mut sent {
+            for one in sent.iter_mut().filter(|one| phase <= one.player.last) {
                 self.send_one(one, phase).await?;
             }
         }
@@ -158,4 +187,19 @@ impl Stage {
 fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
     let found = value.pointer(pointer).and_then(Value::as_str);
     found.map(str::to_owned).with_context(|| format!("the hub's answer has no `{pointer}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_alerts_of_platforms_that_there_are_stay_open_and_only_when_they_may() {
+        for (slug, last) in STAY_OPEN {
+            assert!(table::source(slug).is_some() && *last < Phase::Resolved, "{slug}");
+            assert_eq!(Ending::SomeStayOpen.last_call(slug), *last);
+            assert_eq!(Ending::AllOver.last_call(slug), Phase::Resolved);
+        }
+        assert_eq!(Ending::SomeStayOpen.last_call("signoz"), Phase::Resolved);
+    }
 }
