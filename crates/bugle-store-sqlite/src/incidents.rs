@@ -260,7 +260,7 @@ fn select<'c>(
         statement.raw_bind_parameter(3, value)?;
         Ok::<_, rusqlite::Error>(statement)
     };
-    let Some(search) = words::search_of(filter) else { return Ok(None) };
+    let Some(search) = words::search_of(connection, filter)? else { return Ok(None) };
     let mut statement = match filter {
         _ if !search.is_empty() => by(sql::PAGE_WITH_WORDS, &search)?,
         IncidentFilter { owner: Some(owner), .. } if !owner.is_empty() => by(sql::PAGE_WITH_OWNER, owner)?,

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_audit.sql"),
     include_str!("../migrations/0009_schedules_and_lists.sql"),
     include_str!("../migrations/0010_user_identity.sql"),
+    include_str!("../migrations/0011_words.sql"),
 ];
 
 /// The schema that this program knows.

@@ -71,5 +71,6 @@ statements! {
     PAGE_UNSETTLED_TO_DESTINATION = concat!("SELECT ", columns!(), " FROM delivery INDEXED BY delivery_unsettled \
         WHERE destination_id = ?3 AND state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2");
     PAGE_DEAD = page!("state = 3");
-    PAGE_DEAD_TO_DESTINATION = page!("destination_id = ?3 AND state = 3");
+    PAGE_DEAD_TO_DESTINATION = concat!("SELECT ", columns!(), " FROM delivery INDEXED BY delivery_dead_by_destination \
+        WHERE destination_id = ?3 AND state = 3 AND id < ?1 ORDER BY id DESC LIMIT ?2");
 }

@@ -75,6 +75,7 @@ statements! {
         grouping_key = ?7, resolved_at = ?8, words_hash = ?9, document = ?10 WHERE id = ?1";
     WORDS_INSERT = "INSERT INTO incident_text (rowid, words) VALUES (?1, ?2)";
     WORDS_DELETE = "DELETE FROM incident_text WHERE rowid = ?1";
+    WORD_FROM = "SELECT term FROM incident_word WHERE term >= ?1 AND term < ?2 LIMIT 1";
 
     PAGE = "SELECT i.id, i.status, i.severity, i.owner, i.platform FROM incident i WHERE i.id < ?1 \
         ORDER BY i.id DESC LIMIT ?2";

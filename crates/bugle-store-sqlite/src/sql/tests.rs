@@ -55,6 +55,30 @@ fn every_statement_uses_an_index() {
     }
 }
 
+/// An index that holds only what a list shows, where another one would do as well as far as SQLite knows: it does not know
+/// how few rows there are of a kind.
+#[test]
+fn lists_of_what_is_rare_use_the_index_that_holds_nothing_else() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    crate::migrate::migrate(&mut connection).unwrap();
+    for (statement, index) in [
+        (deliveries::PAGE_DEAD, "delivery_dead (id<?)"),
+        (deliveries::PAGE_DEAD_TO_DESTINATION, "delivery_dead_by_destination (destination_id=? AND id<?)"),
+        (deliveries::DEAD_SINCE, "delivery_dead_by_age (destination_id=? AND created_at>?)"),
+        (deliveries::PAGE_UNSETTLED_TO_DESTINATION, "delivery_unsettled (destination_id=? AND rowid<?)"),
+        (deliveries::RETRIES, "delivery_retry (destination_id=?)"),
+        (receipts::PAGE_IN_STATE, "receipt_outcome_by_state (state=? AND receipt_id<?)"),
+        (
+            receipts::PAGE_OF_INTEGRATION_IN_STATE,
+            "receipt_outcome_by_integration (integration_id=? AND state=? AND receipt_id<?)",
+        ),
+        (incidents::RESOLVED_OF_KEY, "incident_resolved (grouping_key=?)"),
+    ] {
+        let plan = plan(&connection, statement);
+        assert!(plan.first().is_some_and(|line| line.ends_with(index)), "{statement}: {plan:#?}");
+    }
+}
+
 #[test]
 fn a_scan_would_be_noticed() {
     let mut connection = Connection::open_in_memory().unwrap();
