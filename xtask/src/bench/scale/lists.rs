@@ -106,8 +106,7 @@ pub(super) fn measure(site: &Site, filled: &Filled, calls: u32) -> Result<Vec<Fi
         let mut slowest = (Duration::ZERO, String::new());
         let mut turns = paths.iter().cycle();
         while times.count() < f64::from(calls) {
-            let number = u32::try_from(random.below(u64::from(filled.incidents)))?;
-            let place = Cursor(filled.position_above(number)).to_string();
+            let place = somewhere(filled, &mut random)?;
             let path = turns.next().context("a list without a path")?;
             let path = named(site, filled, path, &place)?;
             read_on(site, &path, None, &mut times, &mut slowest)?;
@@ -121,16 +120,26 @@ pub(super) fn measure(site: &Site, filled: &Filled, calls: u32) -> Result<Vec<Fi
     Ok(figures)
 }
 
-/// `path` with ids where it has words in braces. The incident is one at `place`.
-fn named(site: &Site, filled: &Filled, path: &str, place: &str) -> Result<String> {
-    let mut path = path.replace("{integration}", &filled.integration);
+/// A position in any list, as a cursor.
+pub(super) fn somewhere(filled: &Filled, random: &mut Random) -> Result<String> {
+    let number = u32::try_from(random.below(u64::from(filled.incidents)))?;
+    Ok(Cursor(filled.position_above(number)).to_string())
+}
+
+/// `path` with ids where it has words in braces. What grows in number is one at `place`.
+pub(super) fn named(site: &Site, filled: &Filled, path: &str, place: &str) -> Result<String> {
+    let mut path = path.replace("{integration}", &filled.integration).replace("{position}", place);
     for (word, position) in [("{delivered}", 0), ("{dead}", DEAD), ("{waits}", WAITS)] {
         let destination = filled.destinations.get(position).context("a destination is missing")?;
         path = path.replace(word, destination);
     }
-    if path.contains("{incident}") {
-        let page = site.call("GET", &format!("/incidents?limit=1&cursor={place}"), None)?;
-        path = path.replace("{incident}", page["data"][0]["id"].as_str().context("no incident is stored")?);
+    for (word, list) in [("{incident}", "incidents"), ("{receipt}", "receipts"), ("{delivery}", "deliveries")]
+    {
+        if path.contains(word) {
+            let page = site.call("GET", &format!("/{list}?limit=1&cursor={place}"), None)?;
+            let id = page["data"][0]["id"].as_str().with_context(|| format!("no {list} there"))?;
+            path = path.replace(word, id);
+        }
     }
     Ok(path)
 }

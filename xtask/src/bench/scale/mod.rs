@@ -1,9 +1,10 @@
 //! Whether what is stored costs what comes next anything: rates, lists, start and memory with a million incidents.
 //!
-//! `fill` makes the store, `lists` calls the API's lists.
+//! `fill` makes the store, `lists` calls the API's lists, `pages` looks at the pages.
 
 mod fill;
 mod lists;
+mod pages;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -92,6 +93,7 @@ fn beside_an_empty_store(
         rate("delivered", |best| best.delivered_per_second),
     ];
     figures.extend(lists::measure(&full.stage.site, filled, bench.amounts.list_calls)?);
+    figures.extend(pages::measure(&full.stage.site, filled, bench.amounts.list_calls)?);
     let peak_kib = full.stage.process().peak_kib()?;
     figures.push(Figure::memory("most memory", peak_kib).goal(Goal::Below(150.0)));
     full.stage.stop()?;
