@@ -37,11 +37,12 @@ pub(super) struct Attempts(Mutex<HashMap<Who, Failures>>);
 
 impl Attempts {
     /// Counts an attempt as failed, before it is known whether it is, so that many at once are no way around the limit.
-    /// `Err` says how long to wait.
-    pub(super) fn begin(&self, name: &str, address: IpAddr, now: Timestamp) -> Result<(), Duration> {
+    /// `Err` says how long to wait. At a provider there is no `name` yet.
+    pub(super) fn begin(&self, name: Option<&str>, address: IpAddr, now: Timestamp) -> Result<(), Duration> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let whos =
-            [(of_name(name, address), FAILURES_OF_NAME_MAX), (of_address(address), FAILURES_OF_ADDRESS_MAX)];
+        let of_name = name.map(|name| (of_name(name, address), FAILURES_OF_NAME_MAX));
+        let whos: Vec<_> =
+            of_name.into_iter().chain([(of_address(address), FAILURES_OF_ADDRESS_MAX)]).collect();
         for (who, most) in &whos {
             if let Some(known) = entries.get(who).filter(|known| known.until > now && known.count >= *most) {
                 return Err(known.until.since(now));
@@ -60,17 +61,25 @@ impl Attempts {
     }
 
     /// The attempt succeeded: what that name did wrong from there counts no more.
-    pub(super) fn forgive(&self, name: &str, address: IpAddr) {
+    pub(super) fn forgive(&self, name: Option<&str>, address: IpAddr) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(&of_name(name, address));
+        if let Some(name) = name {
+            entries.remove(&of_name(name, address));
+        }
         if let Some(entry) = entries.get_mut(&of_address(address)) {
             entry.count = entry.count.saturating_sub(1);
         }
     }
 }
 
+/// A name counts as it is looked up: each other way to write it would be ten more guesses.
 fn of_name(name: &str, address: IpAddr) -> Who {
-    Who { name: Some(super::hash(&name.to_lowercase())), ..of_address(address) }
+    Who { name: Some(super::hash(&as_looked_up(name))), ..of_address(address) }
+}
+
+/// A name as users are found by it.
+pub(super) fn as_looked_up(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 /// Whoever has one address of IPv6 has the 2^64 beside it.
@@ -104,13 +113,27 @@ mod tests {
     #[test]
     fn the_eleventh_failure_waits_and_others_do_not() {
         let (attempts, now) = (Attempts::default(), Timestamp::from_seconds(1_000_000));
+        let begin = |name: &str, address: &str, at: Timestamp| attempts.begin(Some(name), ip(address), at);
         for _ in 0..FAILURES_OF_NAME_MAX {
-            attempts.begin("Ada", ip("192.0.2.1"), now).unwrap();
+            begin("Ada", "192.0.2.1", now).unwrap();
         }
-        assert_eq!(attempts.begin("ADA", ip("192.0.2.1"), now.plus(WINDOW / 3)), Err(WINDOW * 2 / 3));
-        attempts.begin("bob", ip("192.0.2.1"), now).unwrap();
-        attempts.begin("ada", ip("192.0.2.2"), now).unwrap();
-        attempts.begin("ada", ip("192.0.2.1"), now.plus(WINDOW)).unwrap();
+        for name in ["ADA", " ada", "ada\u{a0}"] {
+            assert_eq!(begin(name, "192.0.2.1", now.plus(WINDOW / 3)), Err(WINDOW * 2 / 3), "{name:?}");
+        }
+        begin("bob", "192.0.2.1", now).unwrap();
+        begin("ada", "192.0.2.2", now).unwrap();
+        begin("ada", "192.0.2.1", now.plus(WINDOW)).unwrap();
+    }
+
+    #[test]
+    fn who_has_no_name_yet_counts_by_address() {
+        let (attempts, now) = (Attempts::default(), Timestamp::from_seconds(1_000_000));
+        for _ in 0..FAILURES_OF_ADDRESS_MAX {
+            attempts.begin(None, ip("192.0.2.1"), now).unwrap();
+        }
+        assert!(attempts.begin(None, ip("192.0.2.1"), now).is_err());
+        attempts.forgive(None, ip("192.0.2.1"));
+        attempts.begin(None, ip("192.0.2.1"), now).unwrap();
     }
 
     #[test]
@@ -118,20 +141,20 @@ mod tests {
         let (attempts, now) = (Attempts::default(), Timestamp::from_seconds(1_000_000));
         let from = ip("2001:db8::1");
         for round in 0..FAILURES_OF_ADDRESS_MAX {
-            attempts.begin(&format!("name {round}"), from, now).unwrap();
+            attempts.begin(Some(&format!("name {round}")), from, now).unwrap();
         }
-        assert!(attempts.begin("ada", ip("2001:db8::ffff"), now).is_err(), "the same network");
-        attempts.begin("ada", ip("2001:db8:0:1::1"), now).unwrap();
-        attempts.forgive("name 1", from);
-        attempts.begin("ada", from, now).unwrap();
-        assert!(attempts.begin("ada", from, now).is_err());
+        assert!(attempts.begin(Some("ada"), ip("2001:db8::ffff"), now).is_err(), "the same network");
+        attempts.begin(Some("ada"), ip("2001:db8:0:1::1"), now).unwrap();
+        attempts.forgive(Some("name 1"), from);
+        attempts.begin(Some("ada"), from, now).unwrap();
+        assert!(attempts.begin(Some("ada"), from, now).is_err());
     }
 
     #[test]
     fn memory_is_bounded() {
         let (attempts, now) = (Attempts::default(), Timestamp::from_seconds(1_000_000));
         for number in 0..u32::try_from(ENTRIES_MAX).unwrap() + 50 {
-            attempts.begin("ada", IpAddr::V4(number.into()), now).unwrap();
+            attempts.begin(Some("ada"), IpAddr::V4(number.into()), now).unwrap();
         }
         assert!(attempts.0.lock().unwrap().len() <= ENTRIES_MAX);
     }

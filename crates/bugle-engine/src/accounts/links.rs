@@ -27,6 +27,16 @@ pub enum Purpose {
     SignIn(UserId),
 }
 
+impl Purpose {
+    /// Whom it lets in.
+    const fn user(self) -> Option<UserId> {
+        match self {
+            Self::FirstAdmin => None,
+            Self::SetPassword(id) | Self::SignIn(id) => Some(id),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Link {
     hash: [u8; 32],
@@ -47,6 +57,12 @@ impl Links {
             links.remove(0);
         }
         links.push(link);
+    }
+
+    /// Ends those of a user: who holds one may be whom they are kept from.
+    pub(super) fn end_of(&self, id: UserId) {
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|link| link.purpose.user() != Some(id));
     }
 
     fn find(&self, token: &str, now: Timestamp) -> Option<Purpose> {

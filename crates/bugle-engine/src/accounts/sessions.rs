@@ -6,7 +6,7 @@ use bugle_model::{AuditAction, Session, Timestamp, User, UserId};
 use bugle_store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Purpose, UserPatch, hash, passwords::Busy};
+use super::{Purpose, UserPatch, attempts::as_looked_up, hash, passwords::Busy};
 use crate::{
     Engine,
     audit::{as_user, on_behalf_of},
@@ -72,11 +72,11 @@ impl Engine {
         address: IpAddr,
     ) -> Result<SecretString, SignInError> {
         let attempts = &self.accounts().attempts;
-        let begun = attempts.begin(name, address, self.clock().now());
+        let begun = attempts.begin(Some(name), address, self.clock().now());
         begun.map_err(|retry_after| SignInError::TooMany { retry_after })?;
-        let name = name.trim().to_lowercase();
+        let name = as_looked_up(name);
         let users = self.store().users().await?;
-        let named = users.into_iter().find(|user| user.name.to_lowercase() == name);
+        let named = users.into_iter().find(|user| as_looked_up(&user.name) == name);
         let user = named.clone().filter(|user| !user.disabled);
         let stored = user.as_ref().and_then(|user| user.password.clone());
         let fits = self.accounts().passwords.verify(password, stored).await?;
@@ -85,7 +85,7 @@ impl Engine {
             self.note_failed_sign_in(named.as_ref(), address).await;
             return Err(SignInError::Wrong);
         };
-        attempts.forgive(&name, address);
+        attempts.forgive(Some(&name), address);
         tracing::info!(user = %user.id, %address, "signed in");
         let token = self.begin_session(&user).await?;
         self.note_sign_in(&user, "by password", Some(address)).await;
@@ -176,14 +176,20 @@ impl Engine {
         self.store().delete_session(session.hash).await
     }
 
-    /// Ends every session of a user.
+    /// Ends every session of a user, at somebody's word.
     pub async fn sign_out_everywhere(&self, id: UserId) -> Result<(), ConfigError> {
+        let user = self.end_sessions(id).await?;
+        self.note(AuditAction::UserSignedOut, (user.id, user.name.as_str()), None).await;
+        Ok(())
+    }
+
+    /// Ends every session of a user.
+    pub(super) async fn end_sessions(&self, id: UserId) -> Result<User, ConfigError> {
         let _changing = self.changing().await;
         let mut user = self.user(&id.to_string()).await?;
         user.session_epoch += 1;
         self.store().put_user(user.clone()).await?;
-        self.note(AuditAction::UserSignedOut, (user.id, user.name.as_str()), None).await;
-        Ok(())
+        Ok(user)
     }
 
     /// Sets a new password for a user who knows the old one. Every session ends; the token is of a new one.
@@ -194,12 +200,12 @@ impl Engine {
         new: SecretString,
         address: IpAddr,
     ) -> Result<SecretString, SignInError> {
-        let begun = self.accounts().attempts.begin(&user.name, address, self.clock().now());
+        let begun = self.accounts().attempts.begin(Some(&user.name), address, self.clock().now());
         begun.map_err(|retry_after| SignInError::TooMany { retry_after })?;
         if !self.accounts().passwords.verify(old, user.password.clone()).await? {
             return Err(SignInError::Wrong);
         }
-        self.accounts().attempts.forgive(&user.name, address);
+        self.accounts().attempts.forgive(Some(&user.name), address);
         let patch = UserPatch { password: Some(new), ..UserPatch::default() };
         let id = user.id.to_string();
         let user = on_behalf_of(as_user(user), self.update_user(&id, patch)).await?;
@@ -349,6 +355,26 @@ mod tests {
         stage.engine.sign_in_by_link(lost, Some("another long password".into())).await.unwrap();
         assert!(!stage.is_in(&token).await);
         stage.sign_in("ada", "another long password").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_link_ends_with_what_was_changed_since() {
+        let stage = Stage::set().await;
+        stage.user("root", Scope::Admin).await;
+        let ada = stage.user("ada", Scope::Read).await;
+        let id = ada.id.to_string();
+        for (patch, goes_on) in [
+            (UserPatch { name: Some("countess".into()), ..UserPatch::default() }, true),
+            (UserPatch { password: Some("a newer long password".into()), ..UserPatch::default() }, false),
+            (UserPatch { role: Some(Scope::Operate), ..UserPatch::default() }, false),
+            (UserPatch { disabled: Some(true), ..UserPatch::default() }, false),
+        ] {
+            let links = [Purpose::SetPassword(ada.id), Purpose::SignIn(ada.id), Purpose::FirstAdmin]
+                .map(|purpose| stage.engine.make_link(purpose).unwrap());
+            stage.engine.update_user(&id, patch.clone()).await.unwrap();
+            let works = links.map(|link| stage.engine.link_purpose(link.expose_secret()).is_some());
+            assert_eq!(works, [goes_on, goes_on, true], "{patch:?}");
+        }
     }
 
     #[tokio::test]

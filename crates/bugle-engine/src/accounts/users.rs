@@ -33,11 +33,11 @@ pub struct NewUser {
 pub struct UserPatch {
     /// The sign-in name.
     pub name: Option<String>,
-    /// What they may do. Ends their sessions.
+    /// What they may do. Ends their sessions and links.
     pub role: Option<Scope>,
-    /// A new password. Ends their sessions.
+    /// A new password. Ends their sessions and links.
     pub password: Option<SecretString>,
-    /// Whether they are kept out. Ends their sessions.
+    /// Whether they are kept out. Ends their sessions and links.
     pub disabled: Option<bool>,
 }
 
@@ -119,6 +119,15 @@ impl Engine {
         Ok(user)
     }
 
+    /// The sessions of whom a provider gives no role any more are over, as those of whom it gives another one are.
+    pub(super) async fn sign_out_unvouched(&self, identity: &Identity) -> Result<Option<User>, ConfigError> {
+        let users = self.users().await?;
+        match users.into_iter().find(|user| user.identity.as_ref() == Some(identity)) {
+            Some(user) => self.end_sessions(user.id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn add_user(
         &self,
         users: &[User],
@@ -182,6 +191,9 @@ impl Engine {
             is_not_last_admin(user.id, &users)?;
         }
         self.store().put_user(user.clone()).await?;
+        if ends_sessions {
+            self.accounts().links.end_of(user.id);
+        }
         let details = changed::user(&before, user);
         self.note(AuditAction::UserChanged, (user.id, user.name.as_str()), details).await;
         Ok(user.clone())

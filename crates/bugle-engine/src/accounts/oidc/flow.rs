@@ -26,8 +26,8 @@ const NEXT_BYTES_MAX: usize = 1024;
 /// Used ones that are remembered; beyond it the oldest is forgotten. The provider takes no code twice either.
 const USED_MAX: usize = 10_000;
 
-/// One sign-in on its way.
-#[derive(Debug, Serialize, Deserialize)]
+/// One sign-in on its way. Not to be printed: the seed is what all that is secret about it is made from.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Flow {
     seed: String,
     until: Timestamp,

@@ -165,6 +165,10 @@ impl Engine {
         let (oidc, now) = (self.oidc()?, self.clock().now());
         let flow = oidc.flows.take(kept, answer.state, now).ok_or(OidcError::Stale)?;
         let code = answer.code.ok_or_else(|| OidcError::Refused(word(answer.error)))?;
+        // Each code makes us ask the provider, which nobody may have us do without end.
+        let attempts = &self.accounts().attempts;
+        let begun = attempts.begin(None, address, now);
+        begun.map_err(|retry_after| SignInError::TooMany { retry_after })?;
         let claims = match self.claims(oidc, &flow, redirect_uri, code).await {
             Ok(claims) => claims,
             Err(error) => {
@@ -181,6 +185,7 @@ impl Engine {
             self.note_failed_sign_in(Some(&user), address).await;
             return Err(OidcError::NoRole);
         }
+        attempts.forgive(None, address);
         tracing::info!(user = %user.id, %address, "signed in");
         let token = self.begin_session(&user).await?;
         self.note_sign_in(&user, "at the provider", Some(address)).await;
@@ -213,13 +218,14 @@ impl Engine {
 
     /// The user that a person with these claims is on this hub.
     async fn vouched(&self, oidc: &Oidc, claims: &Claims, address: IpAddr) -> Result<User, OidcError> {
+        let identity = Identity { issuer: claims.issuer.clone(), subject: claims.subject.clone() };
         let Some(role) = oidc.settings.roles.of(claims) else {
             tracing::warn!(%address, "somebody signed in at the provider and has no role here");
-            self.note_failed_sign_in(None, address).await;
+            let user = self.sign_out_unvouched(&identity).await?;
+            self.note_failed_sign_in(user.as_ref(), address).await;
             return Err(OidcError::NoRole);
         };
         let name = claims.text("preferred_username").or_else(|| claims.text("email"));
-        let identity = Identity { issuer: claims.issuer.clone(), subject: claims.subject.clone() };
         Ok(self.vouched_user(identity, name.ok_or(OidcError::NoName)?, role).await?)
     }
 }
