@@ -5,7 +5,15 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 
 use super::csrf;
-use crate::{app::App, body, error::ApiError};
+use crate::{
+    app::App,
+    body::{self, BodyError},
+    error::ApiError,
+};
+
+/// Largest form: a name, three passwords, and where one wanted to go. Whoever is not signed in may send one, and cut into
+/// fields a body takes many times the memory that it counts for.
+const FORM_BYTES_MAX: usize = 32 * 1024;
 
 /// The fields of a form.
 pub(super) struct Form(Vec<(String, String)>);
@@ -31,6 +39,9 @@ impl FromRequest<App> for Form {
             return Err(csrf::refusal().into());
         }
         let held = body::read(&parts.headers, body, app).await.map_err(ApiError::from)?;
+        if held.bytes.len() > FORM_BYTES_MAX {
+            return Err(ApiError::from(BodyError::TooLarge { limit_bytes: FORM_BYTES_MAX }).into());
+        }
         let pairs = form_urlencoded::parse(&held.bytes);
         Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::{
     page::Shown,
-    session::{Viewer, cookie, cookie_line},
+    session::{Viewer, cookie_line, own_cookie},
     sign_in::{local, refused, signed_in},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 
 /// The address that is registered at the provider, below the hub's own.
 const PATH: &str = "/sign-in/oidc";
-/// The cookie that holds a sign-in on its way. It is sent to [`PATH`] only.
+/// The cookie that holds a sign-in on its way.
 const COOKIE: &str = "bugle_sign_in";
 
 /// Where one begins to sign in at the provider, if one is configured.
@@ -50,7 +50,7 @@ pub(super) async fn page(
     let redirect_uri = redirect_uri(&app.settings)?;
     let done = if is_answer {
         let address = client_ip(peer.map(|Extension(peer)| peer), &headers, &app.settings.trusted_proxies);
-        let kept = cookie(&headers, COOKIE).unwrap_or_default();
+        let kept = own_cookie(&headers, COOKIE, &app.settings).unwrap_or_default();
         let answer = ProviderAnswer {
             code: query.one("code"),
             state: query.one("state").unwrap_or_default(),
@@ -85,7 +85,7 @@ fn redirect_uri(settings: &WebSettings) -> Result<String, ApiError> {
 
 /// Makes the browser keep a sign-in on its way, or forget it.
 fn keeping(mut response: Response, value: &str, age_seconds: u64, settings: &WebSettings) -> Response {
-    let line: Option<HeaderValue> = cookie_line((COOKIE, value), PATH, age_seconds, settings);
+    let line: Option<HeaderValue> = cookie_line((COOKIE, value), age_seconds, settings);
     if let Some(line) = line {
         response.headers_mut().append(header::SET_COOKIE, line);
     }

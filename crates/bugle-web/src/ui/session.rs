@@ -1,6 +1,6 @@
 //! Who looks at a page: the session's cookie, and what is made of it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use bugle_engine::accounts::SESSION_AGE_MAX;
@@ -34,7 +34,7 @@ struct Inner {
 impl Viewer {
     /// Whose session the request's cookie is, if it is one that is not over.
     pub(crate) async fn of(app: &App, headers: &HeaderMap, path: &str) -> Result<Option<Self>, StoreError> {
-        let Some(token) = cookie(headers, COOKIE) else { return Ok(None) };
+        let Some(token) = own_cookie(headers, COOKIE, &app.settings) else { return Ok(None) };
         let found = app.engine.session(token).await?;
         Ok(found.map(|(session, user)| {
             let inner = Inner {
@@ -89,8 +89,29 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
     }
 }
 
+/// The value of a cookie that nothing but this hub writes.
+pub(super) fn own_cookie<'h>(
+    headers: &'h HeaderMap,
+    name: &'static str,
+    settings: &WebSettings,
+) -> Option<&'h str> {
+    cookie(headers, &own_name(name, settings))
+}
+
+/// What such a cookie is called. By TLS it is one that browsers take from this host alone: a neighbour in the domain could
+/// else put its own in its place, and have somebody act in a session that is not theirs.
+/// <https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes>
+fn own_name(name: &'static str, settings: &WebSettings) -> Cow<'static, str> {
+    if is_tls(settings) { format!("__Host-{name}").into() } else { name.into() }
+}
+
+/// Whether browsers come by TLS, as the hub's own address says.
+fn is_tls(settings: &WebSettings) -> bool {
+    settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+}
+
 /// The value of the cookie called `name`.
-pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
@@ -108,24 +129,23 @@ pub(super) fn theme(headers: &HeaderMap) -> &'static str {
 /// Makes the browser keep a session's token: from scripts and from other sites' requests, and from the open network where
 /// this hub is reached by TLS.
 pub(super) fn keep(token: &SecretString, settings: &WebSettings) -> Option<HeaderValue> {
-    cookie_line((COOKIE, token.expose_secret()), "/", SESSION_AGE_MAX.as_secs(), settings)
+    cookie_line((COOKIE, token.expose_secret()), SESSION_AGE_MAX.as_secs(), settings)
 }
 
 /// Makes the browser forget it.
 pub(super) fn forget(settings: &WebSettings) -> Option<HeaderValue> {
-    cookie_line((COOKIE, ""), "/", 0, settings)
+    cookie_line((COOKIE, ""), 0, settings)
 }
 
-/// Makes the browser keep a cookie that nothing but this hub reads, for requests below `path`.
+/// Makes the browser keep a cookie that nothing but this hub reads.
 pub(super) fn cookie_line(
-    (name, value): (&str, &str),
-    path: &str,
+    (name, value): (&'static str, &str),
     age_seconds: u64,
     settings: &WebSettings,
 ) -> Option<HeaderValue> {
-    let secure =
-        if settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https") { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path={path}; Max-Age={age_seconds}; HttpOnly; SameSite=Lax{secure}");
+    let name = own_name(name, settings);
+    let secure = if is_tls(settings) { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; Max-Age={age_seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut header = HeaderValue::try_from(text).ok()?;
     header.set_sensitive(true);
     Some(header)
@@ -158,7 +178,21 @@ mod tests {
         assert_eq!(kept, "bugle_session=abc; Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax");
         assert!(kept.is_sensitive());
         let tls = WebSettings { public_url: Some("https://hub.example.com".parse().unwrap()), ..plain };
-        assert!(keep(&"abc".into(), &tls).unwrap().to_str().unwrap().ends_with("; Secure"));
-        assert!(forget(&tls).unwrap().to_str().unwrap().contains("Max-Age=0"));
+        assert_eq!(
+            keep(&"abc".into(), &tls).unwrap(),
+            "__Host-bugle_session=abc; Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax; Secure"
+        );
+        let forgotten = forget(&tls).unwrap();
+        assert_eq!(forgotten, "__Host-bugle_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
+    fn a_neighbours_cookie_is_not_taken_for_our_own() {
+        let neighbours = HeaderValue::from_static("bugle_session=theirs; __Host-bugle_session=ours");
+        let headers = HeaderMap::from_iter([(header::COOKIE, neighbours)]);
+        let plain = WebSettings::default();
+        assert_eq!(own_cookie(&headers, COOKIE, &plain), Some("theirs"));
+        let tls = WebSettings { public_url: Some("https://hub.example.com".parse().unwrap()), ..plain };
+        assert_eq!(own_cookie(&headers, COOKIE, &tls), Some("ours"));
     }
 }

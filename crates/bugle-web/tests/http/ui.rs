@@ -2,6 +2,7 @@
 
 use bugle_engine::accounts::{NewUser, Purpose};
 use bugle_model::Scope;
+use bugle_web::WebSettings;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -166,6 +167,33 @@ async fn a_form_from_elsewhere_is_refused() {
     }
     expect_page(&form(&bugle, "/sign-out", &[ORIGIN, cookie], &[("csrf", "00")]).await, 403);
     expect_page(&ada.see("/account").await, 200);
+}
+
+#[tokio::test]
+async fn by_tls_a_session_is_kept_from_the_network_and_from_neighbours() {
+    let url = Some("https://hub.example.com".parse().unwrap());
+    let bugle = TestBugle::with(WebSettings { public_url: url, ..WebSettings::default() }).await;
+    let new = NewUser { name: "ada".into(), role: Scope::Read, password: Some(PASSWORD.into()) };
+    bugle.engine.create_user(new).await.unwrap();
+    let origin = ("origin", "https://hub.example.com");
+    let answer = form(&bugle, "/sign-in", &[origin], &[("name", "ada"), ("password", PASSWORD)]).await;
+    assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"), "{answer:?}");
+    let cookie = cookie_of(&answer);
+    let ada = Person { bugle: &bugle, cookie: cookie.clone() };
+    expect_page(&ada.see("/account").await, 200);
+    let set_by_a_neighbour = cookie.strip_prefix("__Host-").unwrap().to_owned();
+    let neighbour = Person { bugle: &bugle, cookie: set_by_a_neighbour };
+    assert_eq!(neighbour.see("/account").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_form_that_is_longer_than_any_is_refused() {
+    let bugle = TestBugle::start().await;
+    let padding = "&a".repeat(20_000);
+    let answer = form(&bugle, "/sign-in", &[ORIGIN], &[("name", "ada"), ("next", "/")]).await;
+    expect_page(&answer, 422);
+    let body = format!("name=ada{padding}");
+    expect_page(&raw(bugle.address, &request("POST", "/sign-in", &[ORIGIN], body.as_bytes())).await, 413);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Stage {
         let begun = self.look(&format!("{PATH}?next=%2Fincidents"), "").await;
         assert_eq!(begun.status, 303, "{begun:?}");
         let line = begun.header("set-cookie").unwrap();
-        assert!(line.contains("; Path=/sign-in/oidc; Max-Age=600; HttpOnly; SameSite=Lax"), "{line}");
+        assert!(line.contains("; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"), "{line}");
         let (code, state) = self.provider.approve(begun.header("location").unwrap(), said);
         let cookie = line.split(';').next().unwrap().to_owned();
         Approved { cookie, path: format!("{PATH}?code={code}&state={state}") }
@@ -112,6 +112,26 @@ async fn one_signs_in_at_the_provider_and_has_the_role_it_says() {
 
     stage.bugle.engine.sign_out_everywhere(user.id).await.unwrap();
     assert_eq!(stage.look("/account", &next).await.status, 303);
+}
+
+#[tokio::test]
+async fn who_has_no_role_any_more_is_out() {
+    let stage = Stage::set().await;
+    let session = session_of(&stage.sign_in(&json!({})).await);
+    expect_page(&stage.look("/account", &session).await, 200);
+    expect_refused(&stage.sign_in(&json!({"groups": ["visitors"]})).await, 403, "no role");
+    assert_eq!(stage.look("/account", &session).await.status, 303, "the session of the role they had");
+}
+
+#[tokio::test]
+async fn nobody_has_the_provider_asked_without_end() {
+    let stage = Stage::set().await;
+    let mut last = 0;
+    for _ in 0..=100 {
+        let Approved { cookie, path } = stage.approved(&json!({})).await;
+        last = stage.look(&path.replace("code=", "code=made-up-"), &cookie).await.status;
+    }
+    assert_eq!(last, 429);
 }
 
 #[tokio::test]

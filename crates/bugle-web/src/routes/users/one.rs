@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/users/{id}";
-    let patch_summary = "Changes a user. Another role or password, and disabling, end their sessions. The last admin stays one.";
+    let patch_summary = "Changes a user. Another role or password, and disabling, end their sessions and links. The last admin stays one.";
     let delete_summary = "Deletes a user and ends their sessions. The last admin stays.";
     vec![
         Route::new(MethodFilter::GET, path, ADMIN, "get_user", "One user.", get).answers(200, "User"),
