@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use bugle_engine::accounts::{OidcSettings, RoleRules};
 use bugle_model::Scope;
 use serde::{Deserialize, Deserializer, de};
+use url::{Host, Url};
 
 use super::{
     Given, Settings, SettingsError,
@@ -110,6 +111,12 @@ impl Settings {
         let client_id = self.oidc_client_id.as_ref().ok_or(SettingsError::Oidc(
             "oidc_issuer is set without oidc_client_id: set it to what the provider calls this hub",
         ))?;
+        if !is_private_on_the_way(&issuer.value.0) {
+            return Err(SettingsError::Oidc(
+                "oidc_issuer begins with http:// and is not on this machine: whoever is on the way there could sign in \
+                 as anybody, so it has to be https://",
+            ));
+        }
         if self.public_url.is_none() {
             return Err(SettingsError::Oidc(
                 "oidc_issuer is set without public_url: the provider must know where to lead people back to",
@@ -140,6 +147,17 @@ impl Settings {
     }
 }
 
+/// Whether nobody else can answer in the provider's place.
+fn is_private_on_the_way(issuer: &Url) -> bool {
+    let is_here = match issuer.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    issuer.scheme() == "https" || is_here
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::*, *};
@@ -164,12 +182,18 @@ mod tests {
         for (pairs, named) in [
             (&[ISSUER, URL, DEFAULT][..], "oidc_client_id"),
             (&[ISSUER, ID, DEFAULT], "public_url"),
+            (&[("oidc_issuer", "\"http://login.example.net\""), ID, URL, DEFAULT], "https://"),
             (&[ISSUER, ID, URL], "oidc_default_role"),
             (&[ISSUER, ID, URL, CLAIM], "oidc_roles"),
             (&[ISSUER, ID, URL, DEFAULT, ("oidc_scopes", "\"email\"")], "openid"),
         ] {
             let error = oidc(pairs).unwrap_err();
             assert!(error.contains(named), "{error}");
+        }
+        for here in
+            ["\"http://localhost:8080/realms/a\"", "\"http://127.0.0.1:8080\"", "\"http://[::1]:8080\""]
+        {
+            assert!(oidc(&[("oidc_issuer", here), ID, URL, DEFAULT]).unwrap().is_some(), "{here}");
         }
         let roles = oidc(&[ISSUER, ID, URL, CLAIM, ROLES]).unwrap().unwrap().roles;
         let given = vec![("cn=sre,ou=x".to_owned(), Scope::Admin), ("staff".to_owned(), Scope::Read)];
