@@ -15,7 +15,7 @@ function tellTimes() {
     const at = new Date(time.dateTime);
     if (isNaN(at)) continue;
     time.title = exact.format(at);
-    const text = "exact" in time.dataset ? time.title : ago((Date.now() - at) / 1000);
+    const text = ago((Date.now() - at) / 1000);
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -126,7 +126,6 @@ function fieldsOf(form) {
 
 function valueOf(field) {
   const { as } = field.dataset;
-  if (as === "flag") return field.checked;
   if (["checkbox", "radio"].includes(field.type) && !field.checked) return undefined;
   if (as === "null") return field.value.trim() || null;
   if ((field.value === "" && !("empty" in field.dataset)) || field.type === "submit") return undefined;
@@ -213,7 +212,7 @@ function pressed(event) {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]")) return;
   if (key === "Escape") return target.blur?.(), all("details.menu[open]").forEach((menu) => (menu.open = false));
-  if (target.closest?.("input, select, textarea, [contenteditable]")) return;
+  if (target.closest?.("input, select, textarea")) return;
   const keys = prefix ? `${prefix} ${key}` : key;
   setPrefix("");
   const known = all("[data-key]");

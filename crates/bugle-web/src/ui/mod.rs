@@ -26,7 +26,7 @@
 //! - What is shown often has a type in [`format`]: [`format::Ago`], [`format::SeverityTag`], [`format::StatusTag`],
 //!   [`format::Copyable`], [`format::Icon`]. Everything else is escaped by askama; never mark text safe.
 //! - Scripts and styles are files in `assets/`, never in a page: the policy of every page forbids them there, `style="…"`
-//!   too. A width that depends on data is an SVG, a `<progress>` or a `<meter>`.
+//!   too. A width that depends on data is an SVG or a `<progress>`.
 //! - Components are classes of `assets/bugle.css`, listed at its top. Look at another page before inventing one.
 //!
 //! # How something is changed
@@ -42,12 +42,16 @@
 //! ```
 //!
 //! - A field's name is its path in the body: `settings.channel`. Empty fields are left out. `data-as` on a field says what
-//!   it is when it is not text: `number`, `flag` (a checkbox), `list` (of words or lines), `pairs` (lines of `name: value`),
+//!   it is when it is not text: `number`, `list` (of words or lines), `pairs` (lines of `name: value`),
 //!   `setting` (text, or JSON where it looks so), `json`, `null` (empty is null). `data-empty`: an empty one counts.
 //! - `data-then` says what follows: nothing refreshes what is on the page; a path is gone to, `{id}` in it being a field of
 //!   the answer; `#id` shows that element, and every `data-answer="field"` in it holds that field; what is marked with
-//!   `data-if-answer="field"` shows only when there is one. Scripts of a page hear `answered`.
+//!   `data-if-answer="field"` shows only when there is one, and a link with `data-answer-href="/sources/{id}"` leads there,
+//!   `{id}` being a field again. Scripts of a page hear `answered`.
 //! - `data-done` is said in passing, `data-confirm` is asked before.
+//! - A `<dialog id="…">` is opened by a button with `data-open="#…"` and closed by one with `data-close` in it, or by a call
+//!   that went well. `data-copy` copies its value, `data-copy-before` the text of what stands before it. A form that asks
+//!   for a page, marked with `data-auto`, does so as soon as something is chosen.
 //! - A refusal is shown at the field that the error names, else above the form's buttons or in passing.
 //!
 //! Only signing in and out are forms that the browser sends itself, as they set its cookie.

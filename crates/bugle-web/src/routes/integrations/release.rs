@@ -29,17 +29,11 @@ enum Quarantined {
 pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/integrations/{id}/release";
     let summary = "Verifies every call in its quarantine again, the oldest first, and lets in what holds.";
+    let operate = Access::Key(Scope::Operate);
     vec![
-        Route::new(
-            MethodFilter::POST,
-            path,
-            Access::Key(Scope::Operate),
-            "release_quarantine",
-            summary,
-            release,
-        )
-        .reads("Release")
-        .answers(200, "Released"),
+        Route::new(MethodFilter::POST, path, operate, "release_quarantine", summary, release)
+            .reads("Release")
+            .answers(200, "Released"),
     ]
 }
 

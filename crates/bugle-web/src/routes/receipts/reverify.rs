@@ -16,17 +16,11 @@ pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/receipts/{id}/reverify";
     let summary =
         "Verifies a receipt again with the secrets of now, and releases it from quarantine when it holds.";
+    let operate = Access::Key(Scope::Operate);
     vec![
-        Route::new(
-            MethodFilter::POST,
-            path,
-            Access::Key(Scope::Operate),
-            "reverify_receipt",
-            summary,
-            reverify,
-        )
-        .reads("NoFields")
-        .answers(200, "Receipt"),
+        Route::new(MethodFilter::POST, path, operate, "reverify_receipt", summary, reverify)
+            .reads("NoFields")
+            .answers(200, "Receipt"),
     ]
 }
 

@@ -66,7 +66,7 @@ struct IncidentPage {
     figures_of: Option<String>,
     moments: Vec<Moment>,
     newer: Option<String>,
-    older: Option<String>,
+    next: Option<String>,
     alerts_count: String,
     alerts: Vec<Row>,
     more_alerts: Option<String>,
@@ -177,7 +177,7 @@ impl Read {
             moments: timeline::moments(events, &self.deliveries, &names, &alert_href, now),
             newer: (newest < incident.sequence && place.before.is_some())
                 .then(|| Place { before: None, ..place }.address(&id, "timeline")),
-            older: (oldest > 1).then(|| Place { before: Some(oldest), ..place }.address(&id, "timeline")),
+            next: (oldest > 1).then(|| Place { before: Some(oldest), ..place }.address(&id, "timeline")),
             alerts_count: counted(incident.alerts.total.into(), "alert", "alerts"),
             alerts: alerts
                 .data
