@@ -1,24 +1,19 @@
-//! Incidents, their alerts and their timelines.
+//! Incidents, their alerts and their timelines. How they are filtered is in `filter`.
 
 use std::collections::BTreeMap;
 
-use bugle_model::{
-    Alert, Cursor, Event, Incident, IncidentId, IncidentStatus, IntegrationId, Page, Severity, id::Id,
-};
-use bugle_store::{Committed, IncidentCount, IncidentFilter, PageRequest, StoreError};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params, types::Value};
+use bugle_model::{Alert, Cursor, Event, Incident, IncidentId, IntegrationId, Page, id::Id};
+use bugle_store::{Committed, IncidentCount, PageRequest, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
 use crate::{
     codec::{Code, Packer, decode, state},
-    page::{EXAMINED_MAX, Pager, above, below, rows},
+    page::{Pager, above, below, rows},
     readers::Readers,
     sql::incidents as sql,
     words,
     writer::Abort,
 };
-
-/// Documents that are opened for one page; what is in no column is looked for in them.
-const OPENED_MAX: u32 = 1_000;
 
 /// An incident with its document and its words written, so that the writer does not have to.
 pub(crate) struct WrittenIncident {
@@ -185,7 +180,7 @@ pub(crate) async fn incidents_for(
         .await
 }
 
-fn one_of(
+pub(crate) fn one_of(
     connection: &Connection,
     statement: &str,
     key: &[&dyn ToSql],
@@ -198,109 +193,6 @@ pub(crate) async fn one(readers: &Readers, id: IncidentId) -> Result<Option<Inci
     readers
         .read("read the incident", move |connection| one_of(connection, sql::ONE, params![id.as_i64()]))
         .await
-}
-
-/// A page of incidents.
-pub(crate) async fn page(
-    readers: &Readers,
-    filter: IncidentFilter,
-    page: PageRequest,
-) -> Result<Page<Incident>, StoreError> {
-    readers.read("list incidents", move |connection| matching(connection, &filter, page)).await
-}
-
-/// As [`page`], within a reading of more.
-pub(crate) fn matching(
-    connection: &Connection,
-    filter: &IncidentFilter,
-    page: PageRequest,
-) -> rusqlite::Result<Page<Incident>> {
-    let mut pager = Pager::new(page);
-    let Some(mut statement) = select(connection, filter, below(page))? else { return Ok(pager.finish()) };
-    let (mut examined, mut opened, mut last) = (0, 0, 0);
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
-        examined += 1;
-        last = row.get(0)?;
-        if !admits(filter, row)? {
-            continue;
-        }
-        opened += 1;
-        let found: Option<Incident> = one_of(connection, sql::ONE, params![last])?;
-        if let Some(incident) = found.filter(|found| holds(filter, found)) {
-            pager.push(last, incident);
-        }
-        if pager.is_full() || opened == OPENED_MAX {
-            break;
-        }
-    }
-    let is_cut = examined == EXAMINED_MAX || opened == OPENED_MAX;
-    Ok(if is_cut && !pager.is_full() { pager.finish_early(last) } else { pager.finish() })
-}
-
-/// Chooses the index that leaves the least to look through, and binds its values. None when nothing can match.
-fn select<'c>(
-    connection: &'c Connection,
-    filter: &IncidentFilter,
-    below: i64,
-) -> rusqlite::Result<Option<CachedStatement<'c>>> {
-    let unresolved_only =
-        !filter.statuses.is_empty() && !filter.statuses.iter().any(|status| status.is_resolved());
-    let by_status = |connection: &'c Connection, statement: &str| {
-        let mut statement = connection.prepare_cached(statement)?;
-        for (parameter, status) in (3..).zip(IncidentStatus::ALL) {
-            let is_wanted = filter.statuses.is_empty() || filter.statuses.contains(&status);
-            let wanted = is_wanted.then(|| status.code());
-            statement.raw_bind_parameter(parameter, wanted)?;
-        }
-        Ok::<_, rusqlite::Error>(statement)
-    };
-    let by = |statement: &str, value: &dyn ToSql| {
-        let mut statement = connection.prepare_cached(statement)?;
-        statement.raw_bind_parameter(3, value)?;
-        Ok::<_, rusqlite::Error>(statement)
-    };
-    let Some(search) = words::search_of(connection, filter)? else { return Ok(None) };
-    let mut statement = match filter {
-        _ if !search.is_empty() => by(sql::PAGE_WITH_WORDS, &search)?,
-        IncidentFilter { owner: Some(owner), .. } if !owner.is_empty() => by(sql::PAGE_WITH_OWNER, owner)?,
-        IncidentFilter { severity: Some(severity), .. } => {
-            let mut statement = by_status(connection, sql::PAGE_WITH_SEVERITY_IN_STATUSES)?;
-            statement.raw_bind_parameter(10, severity.code())?;
-            statement
-        }
-        _ if unresolved_only => by_status(connection, sql::PAGE_IN_STATUSES)?,
-        IncidentFilter { platform: Some(platform), .. } => by(sql::PAGE_OF_PLATFORM, platform)?,
-        IncidentFilter { statuses, .. } if !statuses.is_empty() => {
-            by_status(connection, sql::PAGE_IN_STATUSES)?
-        }
-        IncidentFilter { owner: Some(owner), .. } => by(sql::PAGE_WITH_OWNER, owner)?,
-        _ => connection.prepare_cached(sql::PAGE)?,
-    };
-    statement.raw_bind_parameter(1, below)?;
-    statement.raw_bind_parameter(2, EXAMINED_MAX)?;
-    Ok(Some(statement))
-}
-
-/// Whether a row has all that is asked for besides the words.
-fn admits(filter: &IncidentFilter, row: &Row<'_>) -> rusqlite::Result<bool> {
-    let status: IncidentStatus = state(row, 1)?;
-    let severity: Severity = state(row, 2)?;
-    let is = |wanted: &Option<String>, column: usize| -> rusqlite::Result<bool> {
-        let text = row.get_ref(column)?.as_str()?;
-        Ok(wanted.as_deref().is_none_or(|wanted| wanted == text))
-    };
-    Ok((filter.statuses.is_empty() || filter.statuses.contains(&status))
-        && filter.severity.is_none_or(|wanted| wanted == severity)
-        && is(&filter.owner, 3)?
-        && is(&filter.platform, 4)?)
-}
-
-/// Whether an incident has the service and the labels that are asked for. Words find nearly only such, and some others.
-fn holds(filter: &IncidentFilter, incident: &Incident) -> bool {
-    let is_of_service = filter.service.is_none() || filter.service == incident.service;
-    let mut labels = filter.labels.iter();
-    is_of_service && labels.all(|(name, value)| incident.labels.get(name) == Some(value))
 }
 
 /// Incidents that nobody has taken: the worst first, and of those the newest.

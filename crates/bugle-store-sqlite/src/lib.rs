@@ -20,6 +20,7 @@ mod codec;
 mod config;
 mod connection;
 mod deliveries;
+mod filter;
 mod incidents;
 mod migrate;
 mod page;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bugle_model::Incident;
 use bugle_store::{IncidentFilter, PageRequest, StoreError};
 
-use crate::{codec::decode, incidents, readers::Readers, sql::incidents as sql};
+use crate::{codec::decode, filter, readers::Readers, sql::incidents as sql};
 
 /// Those with its grouping key that are over, then those of its service, or of its host where it has none.
 pub(crate) async fn related(
@@ -22,7 +22,7 @@ pub(crate) async fn related(
             if let Some(filter) = beside(&to) {
                 // Itself and those with its key may be among them again.
                 let page = PageRequest { cursor: None, limit: limit.saturating_mul(2).saturating_add(1) };
-                found.append(&mut incidents::matching(connection, &filter, page)?.data);
+                found.append(&mut filter::matching(connection, &filter, page)?.data);
             }
             let mut seen = BTreeSet::from([to.id]);
             found.retain(|other| seen.insert(other.id));

@@ -13,8 +13,8 @@ use bugle_store::{
 };
 
 use crate::{
-    SqliteStore, activity, audit, config, deliveries, incidents, pipeline, receipts, redelivery, related,
-    retention, users,
+    SqliteStore, activity, audit, config, deliveries, filter, incidents, pipeline, receipts, redelivery,
+    related, retention, users,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -78,7 +78,7 @@ impl Store for SqliteStore {
     }
 
     async fn incidents(&self, filter: IncidentFilter, page: PageRequest) -> Result<Page<Incident>> {
-        incidents::page(&self.readers, filter, page).await
+        filter::page(&self.readers, filter, page).await
     }
 
     async fn related(&self, to: &Incident, limit: u32) -> Result<Vec<Incident>> {
