@@ -24,7 +24,8 @@ impl<'a> Fields<'a> {
 
     /// What stands under `name`, which may also be a path.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
-        let by_path = || name.contains(['.', '[', '/']).then(|| self.document.at(name)).flatten();
+        let is_path = || name.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'/'));
+        let by_path = || is_path().then(|| self.document.at(name)).flatten();
         self.document.get(name).or_else(by_path).filter(|value| !value.is_null())
     }
 

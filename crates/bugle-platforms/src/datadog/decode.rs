@@ -290,16 +290,16 @@ fn annotations(fields: &Fields<'_>, monitor: Option<String>) -> Labels {
 fn description(fields: &Fields<'_>) -> Option<String> {
     let text = fields.first(&["text_only_msg", "event_msg", "message", "body"])?;
     let text = text.strip_prefix("%%%").unwrap_or(&text);
-    let text = text
-        .strip_suffix("%%%")
-        .unwrap_or(text)
-        .trim()
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&");
-    (!text.is_empty()).then_some(text)
+    let text = text.strip_suffix("%%%").unwrap_or(text).trim();
+    (!text.is_empty()).then(|| unescaped(text))
+}
+
+fn unescaped(text: &str) -> String {
+    if !text.contains('&') {
+        return text.to_owned();
+    }
+    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    escapes.iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
 fn links(fields: &Fields<'_>, page: Option<MonitorPage>) -> Vec<Link> {

@@ -3,8 +3,9 @@
 use bugle_model::limits::JSON_DEPTH_MAX;
 
 use super::{
-    IllFormed, Value,
+    IllFormed, Value, is_special,
     members::{Surrogates, last_wins, last_wins_exactly},
+    needs_escape,
 };
 use crate::source::DecodeError;
 
@@ -49,6 +50,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Digits of the longest integer that Python reads from text and writes as text.
 /// <https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation>
 const PYTHON_DIGITS_MAX: usize = 4300;
+
+/// Bytes of a long string that are looked at together.
+const CHUNK_BYTES: usize = 32;
 
 struct Reader<'a> {
     text: &'a str,
@@ -269,15 +273,14 @@ impl<'a> Reader<'a> {
         let mut surrogates = Vec::new();
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain =
-                rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
+            let plain = rest.get(..plain_length(rest.as_bytes())).unwrap_or_default();
             if text.is_empty() {
                 // Nearly every string has no escapes: it is copied once, at its exact length.
-                rest.get(..plain).unwrap_or_default().clone_into(&mut text);
+                text = String::from(plain);
             } else {
-                text.push_str(rest.get(..plain).unwrap_or_default());
+                text.push_str(plain);
             }
-            self.at += plain;
+            self.at += plain.len();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -346,6 +349,13 @@ impl<'a> Reader<'a> {
         }
         Ok(unit)
     }
+}
+
+/// How many bytes of a string stand for themselves before something else comes.
+fn plain_length(text: &[u8]) -> usize {
+    let plain = text.chunks_exact(CHUNK_BYTES).take_while(|chunk| !needs_escape(chunk)).count() * CHUNK_BYTES;
+    let rest = text.get(plain..).unwrap_or_default();
+    plain + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
 }
 
 const fn is_white_space(byte: u8) -> bool {

@@ -213,6 +213,22 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// Long strings are looked at in pieces.
+#[test]
+fn a_string_ends_where_it_ends_however_long() {
+    for length in 0..100 {
+        for end in ["", "\\n", "é", "\\\"x", "\\\\"] {
+            let body = format!("[\"{}{end}\",\"b\"]", "a".repeat(length));
+            let expected: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let read = parse(body.as_bytes()).unwrap();
+            assert_eq!(read.to_serde(), expected, "{body}");
+            assert_eq!(read.to_raw().unwrap().get(), body, "{body}");
+        }
+        let torn = format!("\"{}\u{1}\"", "a".repeat(length));
+        assert!(parse(torn.as_bytes()).is_err(), "{torn:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
