@@ -25,9 +25,13 @@ use crate::{
 
 /// Pages in the log that are worth copying: 4 MiB.
 const COPY_PAGES_MIN: i64 = 1_000;
-/// Pages in the log, copied or not, from which on it shall begin anew: 8 MiB. A log that is written over costs a fraction of
+/// Pages in the log, copied or not, from which on it shall begin anew: 16 MiB. A log that is written over costs a fraction of
 /// one that grows, as its blocks are there already, so it is kept short.
-const RESTART_PAGES_MIN: i64 = 2_000;
+const RESTART_PAGES_MIN: i64 = 4_000;
+/// Pages that the writer may be asked to copy: few, as all who write wait meanwhile.
+const HELP_PAGES_MAX: i64 = 100;
+/// How often what the writer added meanwhile is copied too before it is asked to help.
+const COPIES_MAX: u32 = 4;
 /// How long commits are left to gather before the log is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -93,7 +97,18 @@ fn look(connection: &Connection) -> rusqlite::Result<bool> {
     if before.pages - before.copied < COPY_PAGES_MIN && before.pages < RESTART_PAGES_MIN {
         return Ok(false);
     }
-    Ok(Wal::copy(connection)?.pages >= RESTART_PAGES_MIN)
+    let mut wal = Wal::copy(connection)?;
+    for _ in 1..COPIES_MAX {
+        if wal.pages < RESTART_PAGES_MIN {
+            return Ok(false);
+        }
+        wal = Wal::measure(connection)?;
+        if wal.pages - wal.copied <= HELP_PAGES_MAX {
+            break;
+        }
+        wal = Wal::copy(connection)?;
+    }
+    Ok(true)
 }
 
 /// What SQLite says of its log (<https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>).
