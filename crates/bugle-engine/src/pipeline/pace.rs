@@ -12,12 +12,12 @@ use std::{
 
 use tokio::time::Instant;
 
-/// As many callers waiting at once are a storm: more than the few that a quiet hub's senders keep open together.
+/// As many callers that waited at once are a storm: more than the few that a quiet hub's senders keep open together.
 const STORM_CALLERS_MIN: usize = 12;
 /// In a storm the pipeline rests so many times as long as its last batch took: it keeps a ninth of the time.
 const STORM_REST: u32 = 8;
-/// Receipts in one transaction while many callers wait: they wait for it, some 5 ms.
-const STORM_BATCH_MAX: u32 = 128;
+/// Receipts in one transaction while many callers wait: they wait for it, some 6 ms.
+const STORM_BATCH_MAX: u32 = 64;
 /// Receipts in one transaction otherwise. More would make each wait longer; fewer would pay more for durability.
 const BATCH_MAX: u32 = 512;
 /// Longest rest, so that even in a storm what waits moves on several times a second.
@@ -32,19 +32,22 @@ const APART_MAX: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     waiting: AtomicUsize,
+    /// Most that waited at once since the last batch. How many wait now says little: a commit answers them all.
+    most_waiting: AtomicUsize,
     arrived: AtomicU32,
 }
 
 impl Arrivals {
     /// How many receipts to take at once now.
     pub(super) fn batch(&self) -> u32 {
-        batch(self.waiting.load(Ordering::Relaxed))
+        batch(self.most_waiting.load(Ordering::Relaxed))
     }
 
     /// A call waits to be made durable until what is returned is dropped.
     pub(crate) fn wait(&self) -> Caller<'_> {
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_waiting.fetch_max(waiting, Ordering::Relaxed);
         Caller(self)
     }
 }
@@ -81,18 +84,18 @@ impl Pace {
     /// How long to rest after it.
     pub(super) fn rest(&self, arrivals: &Arrivals) -> Duration {
         let arrived = arrivals.arrived.swap(0, Ordering::Relaxed);
-        let callers = arrivals.waiting.load(Ordering::Relaxed);
+        let callers = arrivals.most_waiting.swap(arrivals.waiting.load(Ordering::Relaxed), Ordering::Relaxed);
         rest(self.began.elapsed(), self.began.duration_since(self.began_before), arrived, callers)
     }
 }
 
-/// How many receipts to take at once while `callers` wait.
+/// How many receipts to take at once when most `callers` waited at once.
 fn batch(callers: usize) -> u32 {
     if callers >= STORM_CALLERS_MIN { STORM_BATCH_MAX } else { BATCH_MAX }
 }
 
 /// How long to rest after a batch that took `took` and began `since` after the one before it, when `arrived` receipts came
-/// in that time and `callers` wait now.
+/// in that time and most `callers` waited at once.
 fn rest(took: Duration, since: Duration, arrived: u32, callers: usize) -> Duration {
     if callers >= STORM_CALLERS_MIN {
         return (took * STORM_REST).min(REST_MAX);
@@ -111,6 +114,18 @@ mod tests {
     #[test]
     fn batches_are_short_while_many_wait() {
         assert!(batch(STORM_CALLERS_MIN) < batch(STORM_CALLERS_MIN - 1));
+    }
+
+    #[test]
+    fn those_count_who_waited_since_the_last_batch() {
+        let arrivals = Arrivals::default();
+        let crowd: Vec<_> = (0..STORM_CALLERS_MIN).map(|_| arrivals.wait()).collect();
+        drop(crowd);
+        let lone = arrivals.wait();
+        assert_eq!(arrivals.batch(), STORM_BATCH_MAX, "a commit has just answered the crowd");
+        Pace::default().rest(&arrivals);
+        assert_eq!(arrivals.batch(), BATCH_MAX, "the crowd was gone before this batch");
+        drop(lone);
     }
 
     #[test]
