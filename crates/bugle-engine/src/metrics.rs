@@ -1,6 +1,9 @@
 //! Counters and gauges for Prometheus.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicI64, AtomicU64},
+};
 
 use bugle_model::{Circuit, Destination, DestinationId, Timestamp, Verdict, destination::CircuitPhase};
 use bugle_store::{Backlog, Inbox};
@@ -17,13 +20,13 @@ use prometheus_client::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WebhookLabels {
-    platform: String,
-    status: String,
+    platform: &'static str,
+    status: Cow<'static, str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PlatformLabels {
-    platform: String,
+    platform: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -187,12 +190,9 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts one webhook call. `platform` must be one that exists, so that callers cannot make labels without end.
-    pub fn webhook_request(&self, platform: &str, status: &str, seconds: f64) {
-        let labels = WebhookLabels { platform: platform.to_owned(), status: status.to_owned() };
-        self.webhook_requests.get_or_create(&labels).inc();
-        self.webhook_processing
-            .get_or_create(&PlatformLabels { platform: platform.to_owned() })
-            .observe(seconds);
+    pub fn webhook_request(&self, platform: &'static str, status: Cow<'static, str>, seconds: f64) {
+        self.webhook_requests.get_or_create(&WebhookLabels { platform, status }).inc();
+        self.webhook_processing.get_or_create(&PlatformLabels { platform }).observe(seconds);
     }
 
     /// Counts one attempt.

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
@@ -15,6 +15,9 @@ use crate::{WebSettings, app::App};
 
 /// What a body counts for at least once it is whole: a call that waits takes memory around its body too.
 const ROOM_BYTES_MIN: usize = 4 * 1024;
+
+/// Why a body's transfer broke off, in the words of whoever carried it.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a body was not read whole.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +39,7 @@ pub(crate) enum BodyError {
     NoRoom,
     /// The connection broke, or the framing is wrong.
     #[error("the body could not be read: its transfer ended early or is malformed")]
-    Broken(#[source] axum::Error),
+    Broken(#[source] BoxError),
 }
 
 /// The room that all bodies may take together, those that were read and wait for the store too. When the store is slow,
@@ -77,16 +80,22 @@ pub(crate) struct Held {
 }
 
 /// Reads `body` whole. A body whose head says that it is too large is refused before a byte of it is read.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<Held, BodyError> {
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, app: &App) -> Result<Held, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     read_into(app.rooms.room()?, headers, body, &app.settings).await
 }
 
-async fn read_into(
+async fn read_into<B>(
     mut room: Room,
     headers: &HeaderMap,
-    body: Body,
+    body: B,
     settings: &WebSettings,
-) -> Result<Held, BodyError> {
+) -> Result<Held, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     let limit_bytes = settings.body_bytes_max;
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -103,11 +112,14 @@ async fn read_into(
 }
 
 /// Memory is taken as bytes come, and not before: who announces much and sends little takes none from others.
-async fn frames(mut body: Body, limit_bytes: usize, room: &mut Room) -> Result<Bytes, BodyError> {
+async fn frames<B>(mut body: B, limit_bytes: usize, room: &mut Room) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| BodyError::Broken(error.into()))?.into_data() else { continue };
         let length = first.len() + rest.len() + data.len();
         if length > limit_bytes {
             return Err(BodyError::TooLarge { limit_bytes });
@@ -128,6 +140,7 @@ async fn frames(mut body: Body, limit_bytes: usize, room: &mut Room) -> Result<B
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use http_body_util::{StreamBody, channel::Channel};
 
     use super::*;

@@ -3,17 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use bugle_model::{
     id::{Id, Kind},
     limits,
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use tracing::Level;
 
 use crate::{app::App, error::ApiError};
 
@@ -31,16 +28,25 @@ impl Kind for RequestKind {
 }
 
 /// Wraps every request.
-pub(crate) async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn wrap<B, F>(
+    app: &App,
+    mut request: Request<B>,
+    answer: impl FnOnce(Request<B>, CorrelationId) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = taken_over(request.headers()).unwrap_or_else(|| {
         let id: Id<RequestKind> = app.engine.ids().next(app.now());
         id.to_string()
     });
-    request.extensions_mut().insert(CorrelationId(id.clone()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let asked = tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
     name_host(&mut request);
-    let mut response = answer_in_any_case(next.run(request), &id).await;
-    tracing::debug!(%method, path, status = response.status().as_u16(), correlation_id = id, "answered");
+    let mut response = answer_in_any_case(answer(request, CorrelationId(id.clone())), &id).await;
+    if let Some((method, uri)) = asked {
+        let status = response.status().as_u16();
+        tracing::debug!(%method, path = uri.path(), status, correlation_id = id, "answered");
+    }
     dress(response.headers_mut(), &id);
     response
 }
@@ -55,7 +61,7 @@ async fn answer_in_any_case(answering: impl Future<Output = Response>, id: &str)
 }
 
 /// HTTP/2 names the host in its target: put where handlers look for it.
-fn name_host(request: &mut Request) {
+fn name_host<B>(request: &mut Request<B>) {
     let authority = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
     if let Some(host) = authority {
         request.headers_mut().entry(header::HOST).or_insert(host);

@@ -2,6 +2,7 @@
 //!
 //! Layout, in the order a request meets it:
 //! - [`serve`]: accepts connections, bounds them, and stops without cutting an answer short.
+//! - `entrance`: leads senders' calls straight to where they are taken in, all others through the router.
 //! - `envelope`: what every request and every answer has: a correlation id, safe headers, an answer even to a panic.
 //! - `routes`: one table of every route, which builds the router, decides who may call what, and writes the OpenAPI
 //!   document. Each endpoint is a file whose path mirrors its URL, with its handler and its answers.
@@ -15,6 +16,7 @@ mod access;
 mod app;
 mod body;
 mod client_ip;
+mod entrance;
 mod envelope;
 mod error;
 mod input;
@@ -24,18 +26,8 @@ mod server;
 mod settings;
 mod ui;
 
-use std::sync::Arc;
-
-use bugle_engine::Engine;
-
 pub use server::serve;
 pub use settings::{ConfiguredSetting, WebSettings};
-
-/// Every route, ready for [`serve`].
-pub fn router(engine: Arc<Engine>, settings: WebSettings) -> axum::Router {
-    let rooms = body::Rooms::new(&settings);
-    routes::router(&app::App { engine, settings: Arc::new(settings), rooms })
-}
 
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.
 pub fn openapi_document() -> serde_json::Value {

@@ -85,7 +85,6 @@ impl Hub {
         stop: impl Future<Output = ()> + Send,
     ) -> anyhow::Result<()> {
         let within = settings.shutdown_time_max;
-        let router = bugle_web::router(self.engine.clone(), settings.clone());
         self.engine.start();
         let told_to_stop = OnceLock::new();
         let stop = async {
@@ -96,7 +95,9 @@ impl Hub {
             );
             told_to_stop.get_or_init(Instant::now);
         };
-        bugle_web::serve(listener, router, settings, stop).await.context("could not go on serving")?;
+        bugle_web::serve(listener, self.engine.clone(), settings, stop)
+            .await
+            .context("could not go on serving")?;
         let spent = told_to_stop.get().map(Instant::elapsed).unwrap_or_default();
         // The engine always gets a moment, or a slow caller would cut attempts short that are about to end.
         let left = within.saturating_sub(spent).max(Duration::from_millis(100));

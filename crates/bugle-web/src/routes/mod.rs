@@ -19,7 +19,7 @@ mod receipts;
 mod root;
 mod stream;
 mod users;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ use serde_json::Value;
 use crate::{
     access::{Access, Gate, pass},
     app::App,
-    envelope, ui,
+    ui,
 };
 
 pub(crate) use about::about;
@@ -194,7 +194,6 @@ pub(crate) fn router(app: &App) -> Router {
         .merge(ui::router(app))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), envelope::wrap))
         .with_state(app.clone())
 }
 

@@ -4,10 +4,8 @@ mod stream;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use bugle_engine::Engine;
 use bugle_model::limits;
-use http::Request;
-use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -17,9 +15,8 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
-use crate::{WebSettings, client_ip::Peer};
+use crate::{WebSettings, app::App, body::Rooms, client_ip::Peer, entrance::Entrance};
 use stream::BoundedStream;
 
 /// Largest request head. Vendors' signatures and cookies of proxies fit many times over.
@@ -42,11 +39,11 @@ impl Stopping {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` ends; then takes no more connections, lets answers under way finish
+/// Serves every route of `engine` on `listener` until `shutdown` ends; then takes no more connections, lets answers under way finish
 /// within [`WebSettings::shutdown_time_max`], and returns. Speaks HTTP/1.1, and HTTP/2 to who begins with it.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    engine: Arc<Engine>,
     settings: WebSettings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -55,6 +52,9 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(connection_builder(&settings));
     let stopping = Stopping::default();
+    let (rooms, shutdown_time_max) = (Rooms::new(&settings), settings.shutdown_time_max);
+    let head_time_max = settings.head_time_max;
+    let entrance = Arc::new(Entrance::new(App { engine, settings: Arc::new(settings), rooms }));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -70,10 +70,13 @@ pub async fn serve(
                 continue;
             }
         };
-        let io = TokioIo::new(BoundedStream::new(stream, settings.head_time_max));
+        let io = TokioIo::new(BoundedStream::new(stream, head_time_max));
         let service = hyper::service::service_fn({
-            let (router, stopping) = (router.clone(), stopping.clone());
-            move |request| answer(router.clone(), peer, stopping.clone(), request)
+            let (entrance, stopping) = (Arc::clone(&entrance), stopping.clone());
+            move |request| {
+                let (entrance, stopping) = (Arc::clone(&entrance), stopping.clone());
+                async move { Ok::<_, Infallible>(entrance.answer(peer, &stopping, request).await) }
+            }
         });
         let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
         connections.spawn(async move {
@@ -86,7 +89,7 @@ pub async fn serve(
     }
     drop(listener);
     stopping.0.cancel();
-    finish(graceful, connections, settings.shutdown_time_max).await;
+    finish(graceful, connections, shutdown_time_max).await;
     Ok(())
 }
 
@@ -99,18 +102,6 @@ async fn accept(
     // An answer is one small packet: waiting to fill it only adds latency. A failure costs no more than that.
     stream.set_nodelay(true).ok();
     Ok((stream, Peer(peer), slot))
-}
-
-async fn answer(
-    router: Router,
-    peer: Peer,
-    stopping: Stopping,
-    request: Request<Incoming>,
-) -> Result<axum::response::Response, Infallible> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(stopping);
-    router.oneshot(request).await
 }
 
 async fn finish(graceful: GracefulShutdown, connections: TaskTracker, limit: Duration) {

@@ -72,10 +72,10 @@ impl TestBugle {
         engine.start();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = bugle_web::router(Arc::clone(&engine), settings.clone());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let server = TaskTracker::new().spawn(bugle_web::serve(listener, router, settings, stopped));
+        let server =
+            TaskTracker::new().spawn(bugle_web::serve(listener, Arc::clone(&engine), settings, stopped));
         let admin_key = key(&engine, Scope::Admin).await;
         Self { address, engine, admin_key, stop, server, folder }
     }

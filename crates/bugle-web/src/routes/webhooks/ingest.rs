@@ -3,9 +3,10 @@
 //! What can be refused without the body is refused before it is read; 200 is sent only once the receipt is durable.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -16,8 +17,10 @@ use axum::{
 use bugle_engine::ingest::{Accepted, Admission, Call, Refusal};
 use bugle_model::{IntegrationId, ReceiptId};
 use bugle_platforms::table;
+use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, Method, request::Parts};
+use hyper::body::Body;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -26,7 +29,7 @@ use super::{MethodFilter, Route};
 use crate::{
     access::Access,
     app::App,
-    body::{self, Held, Room},
+    body::{self, BoxError, Held, Room},
     client_ip::{Peer, client_ip},
     envelope::CorrelationId,
     error::ApiError,
@@ -38,52 +41,95 @@ pub(super) fn routes() -> Vec<Route> {
     let summary = "Takes in a webhook. Proven by its integration's scheme, not by an API key.";
     let put = "The same as POST, for senders that are configured to PUT.";
     vec![
-        Route::new(MethodFilter::POST, path, Access::Open, "receive_webhook", summary, receive)
+        Route::new(MethodFilter::POST, path, Access::Open, "receive_webhook", summary, receive_routed)
             .any_query()
             .answers(200, "WebhookAccepted"),
-        Route::new(MethodFilter::PUT, path, Access::Open, "receive_webhook_by_put", put, receive)
+        Route::new(MethodFilter::PUT, path, Access::Open, "receive_webhook_by_put", put, receive_routed)
             .any_query()
             .answers(200, "WebhookAccepted"),
     ]
 }
 
-async fn receive(
+/// What a sender's URL names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hook<'a> {
+    platform: &'a str,
+    integration_id: &'a str,
+}
+
+impl<'a> Hook<'a> {
+    /// The one that a request calls, if its path is one of a webhook as Bugle writes it. The router sees to the others, such
+    /// as those with escapes.
+    pub(crate) fn called(head: &'a Parts) -> Option<Self> {
+        let rest = head.uri.path().strip_prefix("/api/v1/webhooks/")?;
+        let (platform, integration_id) = rest.split_once('/')?;
+        let is_plain = |part: &str| !part.is_empty() && !part.contains(['/', '%']);
+        let is_hook = matches!(head.method, Method::POST | Method::PUT);
+        (is_hook && is_plain(platform) && is_plain(integration_id))
+            .then_some(Self { platform, integration_id })
+    }
+}
+
+async fn receive_routed(
     State(app): State<App>,
     PathOf((platform, integration_id)): PathOf<(String, String)>,
     Extension(correlation_id): Extension<CorrelationId>,
+    Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
+    let (head, body) = request.into_parts();
+    let hook = Hook { platform: &platform, integration_id: &integration_id };
+    receive(&app, &hook, peer, correlation_id, &head, body).await
+}
+
+/// Takes a call in and answers it.
+pub(crate) async fn receive<B>(
+    app: &App,
+    hook: &Hook<'_>,
+    peer: Peer,
+    correlation_id: CorrelationId,
+    head: &Parts,
+    body: B,
+) -> Response
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     let began = Instant::now();
-    let outcome = take_in(&app, &platform, &integration_id, &correlation_id, request).await;
+    let outcome = take_in(app, hook, peer, &correlation_id, head, body).await;
     let duration = began.elapsed();
     // What the caller made up must not become a metric's label.
-    let platform = table::source(&platform).map_or("unknown", |source| source.slug());
-    let label = outcome.as_ref().map_or_else(ApiError::label, |accepted| accepted.status.as_str().to_owned());
-    app.engine.metrics().webhook_request(platform, &label, duration.as_secs_f64());
-    let entry = LogEntry { platform, integration_id: &integration_id, correlation_id: &correlation_id.0 };
+    let platform = table::source(hook.platform).map_or("unknown", |source| source.slug());
+    let label: Cow<'static, str> = match &outcome {
+        Ok(accepted) => accepted.status.as_str().into(),
+        Err(error) => error.label().into(),
+    };
+    let entry = LogEntry { platform, hook, correlation_id: &correlation_id.0 };
     entry.write(&outcome, &label, duration);
+    app.engine.metrics().webhook_request(platform, label, duration.as_secs_f64());
     match outcome {
         Ok(accepted) => Json(Answer::of(&accepted)).into_response(),
         Err(error) => error.into_response(),
     }
 }
 
-async fn take_in(
+async fn take_in<B>(
     app: &App,
-    platform: &str,
-    integration_id: &str,
+    hook: &Hook<'_>,
+    peer: Peer,
     correlation_id: &CorrelationId,
-    request: Request,
-) -> Result<Accepted, ApiError> {
-    let (parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<Peer>().copied();
-    let remote_ip = client_ip(peer, &parts.headers, &app.settings.trusted_proxies);
-    let admission = app.engine.admit(platform, integration_id, remote_ip)?;
-    let Held { bytes, room } = body::read(&parts.headers, body, app).await?;
+    head: &Parts,
+    body: B,
+) -> Result<Accepted, ApiError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let remote_ip = client_ip(Some(peer), &head.headers, &app.settings.trusted_proxies);
+    let admission = app.engine.admit(hook.platform, hook.integration_id, remote_ip)?;
+    let Held { bytes, room } = body::read(&head.headers, body, app).await?;
     let call = Call {
-        method: parts.method.to_string(),
-        query: query_of(&parts),
-        headers: headers_of(&parts.headers),
+        method: head.method.to_string(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: headers_of(&head.headers),
         body: bytes,
         remote_ip,
         correlation_id: correlation_id.0.clone(),
@@ -146,10 +192,6 @@ impl Drop for Keeping {
     }
 }
 
-fn query_of(parts: &Parts) -> String {
-    parts.uri.query().unwrap_or_default().to_owned()
-}
-
 /// Names in lower case, in order of arrival; values that are not UTF-8 with marks in the place of what is not.
 fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -190,19 +232,19 @@ impl<'a> Answer<'a> {
 /// The one line that each webhook leaves in the log. It never holds bodies, query strings or secrets.
 struct LogEntry<'a> {
     platform: &'static str,
-    integration_id: &'a str,
+    hook: &'a Hook<'a>,
     correlation_id: &'a str,
 }
 
 impl LogEntry<'_> {
-    fn write(&self, outcome: &Result<Accepted, ApiError>, label: &str, duration: std::time::Duration) {
+    fn write(&self, outcome: &Result<Accepted, ApiError>, label: &str, duration: Duration) {
         let Self { platform, correlation_id, .. } = *self;
         // Whatever stands in the path; an id has 17 characters.
-        let integration_id: String = self.integration_id.chars().take(40).collect();
+        let integration_id = || self.hook.integration_id.chars().take(40).collect::<String>();
         let duration_ms = duration.as_secs_f64() * 1000.0;
         match outcome {
             Ok(accepted) => tracing::info!(
-                integration_id,
+                integration_id = integration_id(),
                 platform,
                 alert_id = accepted.alert_id,
                 correlation_id,
@@ -212,7 +254,7 @@ impl LogEntry<'_> {
                 "webhook received"
             ),
             Err(error) => tracing::warn!(
-                integration_id,
+                integration_id = integration_id(),
                 platform,
                 correlation_id,
                 receipt_id = error.detail_text("receipt_id"),
@@ -222,6 +264,30 @@ impl LogEntry<'_> {
                 duration_ms,
                 "webhook refused"
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_call_goes_past_the_router() {
+        for (method, path, expected) in [
+            ("POST", "/api/v1/webhooks/grafana/int_1?a=/b", Some(("grafana", "int_1"))),
+            ("PUT", "/api/v1/webhooks/grafana/int_1", Some(("grafana", "int_1"))),
+            ("GET", "/api/v1/webhooks/grafana/int_1", None),
+            ("POST", "/api/v1/webhooks/health", None),
+            ("POST", "/api/v1/webhooks/grafana/", None),
+            ("POST", "/api/v1/webhooks//int_1", None),
+            ("POST", "/api/v1/webhooks/grafana/int_1/", None),
+            ("POST", "/api/v1/webhooks/graf%61na/int_1", None),
+            ("POST", "/api/v2/webhooks/grafana/int_1", None),
+        ] {
+            let (head, ()) = http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
+            let called = Hook::called(&head).map(|hook| (hook.platform, hook.integration_id));
+            assert_eq!(called, expected, "{method} {path}");
         }
     }
 }

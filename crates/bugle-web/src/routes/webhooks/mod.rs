@@ -6,6 +6,7 @@ mod ingest;
 use super::{MethodFilter, Route};
 
 pub(super) use ingest::accepted;
+pub(crate) use ingest::{Hook, receive};
 
 pub(super) fn routes() -> Vec<Route> {
     health::routes().into_iter().chain(ingest::routes()).collect()
