@@ -44,8 +44,7 @@ pub(super) fn show_as(status: StatusCode, template: &impl Template) -> Shown {
     Ok(response)
 }
 
-/// The frame of a page: `layout.html` shows it.
-#[derive(Debug)]
+/// The frame of a page: `layout.html` shows it. Not to be printed: it holds the viewer's CSRF token.
 pub(super) struct Page {
     pub(super) title: String,
     /// Where the same is told as JSON.
@@ -59,7 +58,6 @@ pub(super) struct Page {
 }
 
 /// One place that the navigation leads to.
-#[derive(Debug)]
 pub(super) struct NavItem {
     pub(super) path: &'static str,
     pub(super) label: &'static str,

@@ -1,6 +1,6 @@
 //! Who looks at a page: the session's cookie, and what is made of it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use bugle_engine::accounts::SESSION_AGE_MAX;
@@ -18,10 +18,9 @@ const COOKIE: &str = "bugle_session";
 const THEME_COOKIE: &str = "bugle_theme";
 
 /// A signed-in user, in one browser.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Viewer(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     user: User,
     session: Session,
@@ -77,6 +76,13 @@ impl Viewer {
 
     pub(super) fn path(&self) -> &str {
         &self.0.path
+    }
+}
+
+/// Who it is and no more: the CSRF token is a secret, and so is whatever the session is known by.
+impl fmt::Debug for Viewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Viewer").field(&self.0.user.id).finish()
     }
 }
 
@@ -153,6 +159,8 @@ pub(super) fn cookie_line(
 
 #[cfg(test)]
 mod tests {
+    use bugle_model::{Timestamp, UserId};
+
     use super::*;
 
     #[test]
@@ -194,5 +202,33 @@ mod tests {
         assert_eq!(own_cookie(&headers, COOKIE, &plain), Some("theirs"));
         let tls = WebSettings { public_url: Some("https://hub.example.com".parse().unwrap()), ..plain };
         assert_eq!(own_cookie(&headers, COOKIE, &tls), Some("ours"));
+    }
+
+    #[test]
+    fn a_viewer_is_told_of_without_what_lets_them_act() {
+        let (at, id) = (Timestamp::from_seconds(1_000_000), UserId::from_i64(7));
+        let user = User {
+            id,
+            name: "ada".into(),
+            role: Scope::Admin,
+            password: None,
+            identity: None,
+            disabled: false,
+            session_epoch: 0,
+            created_at: at,
+            updated_at: at,
+        };
+        let session = Session {
+            hash: [7; 32],
+            user_id: id,
+            epoch: 0,
+            created_at: at,
+            last_seen_at: at,
+            expires_at: at,
+        };
+        let inner = Inner { user, session, csrf: csrf::token("t"), theme: "", path: "/".into() };
+        let told = format!("{:?}", Viewer(Arc::new(inner)));
+        assert!(told.contains(&id.to_string()), "{told}");
+        assert!(!told.contains(&csrf::token("t")), "{told}");
     }
 }

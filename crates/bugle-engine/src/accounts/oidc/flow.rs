@@ -72,6 +72,7 @@ impl Flow {
 #[derive(Debug)]
 pub(super) struct Flows {
     key: hmac::Key,
+    /// By their states, which were in the open anyway.
     used: Mutex<VecDeque<(String, Timestamp)>>,
 }
 
@@ -101,13 +102,13 @@ impl Flows {
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|(_, until)| *until > now);
-        if used.iter().any(|(seed, _)| *seed == flow.seed) {
+        if used.iter().any(|(known, _)| known == state) {
             return None;
         }
         if used.len() >= USED_MAX {
             used.pop_front();
         }
-        used.push_back((flow.seed.clone(), flow.until));
+        used.push_back((state.to_owned(), flow.until));
         Some(flow)
     }
 }
