@@ -55,7 +55,7 @@ const PAGES = [
   { title: "routing of an incident", path: async ({ hub }) => `/routing?incident=${(await busiest(hub)).id}` },
   { title: "settings", path: () => "/settings" },
   { title: "users", path: () => "/settings/users" },
-  { title: "user", path: async ({ hub }) => `/settings/users/${(await hub.list("/users"))[0].id}` },
+  { title: "user", path: async ({ hub }) => `/settings/users/${(await hub.list("/users")).find(({ role }) => role === "operate").id}` },
   { title: "api keys", path: () => "/settings/api-keys" },
   { title: "audit log", path: () => "/settings/audit" },
   { title: "account", path: () => "/account" },
