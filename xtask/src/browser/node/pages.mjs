@@ -55,7 +55,7 @@ const PAGES = [
   { title: "routing of an incident", path: async ({ hub }) => `/routing?incident=${(await busiest(hub)).id}` },
   { title: "settings", path: () => "/settings" },
   { title: "users", path: () => "/settings/users" },
-  { title: "user", path: async ({ hub }) => `/settings/users/${(await hub.list("/users")).find(({ role }) => role === "operate").id}` },
+  { title: "user", path: anotherUser },
   { title: "api keys", path: () => "/settings/api-keys" },
   { title: "audit log", path: () => "/settings/audit" },
   { title: "account", path: () => "/account" },
@@ -187,6 +187,13 @@ async function busiest(hub) {
   const [incident] = await hub.list("/incidents?status=work_in_progress");
   ensure(incident, "no incident is in progress");
   return incident;
+}
+
+/** Somebody else than who looks, so that there is something to change. */
+async function anotherUser(stage) {
+  await stage.session("operate");
+  const users = await stage.hub.list("/users");
+  return `/settings/users/${users.find(({ role }) => role === "operate").id}`;
 }
 
 /** The newest call in this state. */
