@@ -28,6 +28,8 @@ struct Account {
     page: Page,
     id: Copyable,
     since: Ago,
+    /// A provider vouches for them, and has their password.
+    is_vouched_for: bool,
     problem: Option<String>,
 }
 
@@ -40,7 +42,8 @@ fn account(app: &App, viewer: &Viewer, problem: Option<String>, status: StatusCo
     let page = viewer.page("Your account", "/api/v1/me");
     let id = Copyable(viewer.user().id.to_string());
     let since = Ago { at: viewer.session().created_at, now: app.now() };
-    show_as(status, &Account { page, id, since, problem })
+    let is_vouched_for = viewer.user().identity.is_some();
+    show_as(status, &Account { page, id, since, is_vouched_for, problem })
 }
 
 /// `POST /account`: another password. Everywhere else one is signed out.

@@ -97,6 +97,7 @@ async fn one_signs_in_at_the_provider_and_has_the_role_it_says() {
     let page = stage.look("/account", &session).await;
     expect_page(&page, 200);
     assert!(page.text.contains("ada") && page.text.contains("operate"), "{}", page.text);
+    assert!(!page.text.contains("name=\"old\""), "their password is not here: {}", page.text);
     assert_eq!(stage.look("/settings/users", &session).await.status, 403);
 
     // Another name and another role: the same user, whose sessions of the old role are over.
@@ -109,6 +110,11 @@ async fn one_signs_in_at_the_provider_and_has_the_role_it_says() {
     assert_eq!((user.name.as_str(), user.role, user.password.is_none()), ("ada", Scope::Admin, true));
     assert_eq!(user.identity.as_ref().unwrap().issuer, stage.provider.issuer());
     assert!(stage.bugle.engine.link_user(user).await.is_err(), "no second way in");
+    let admin = stage.bugle.person("bob", Scope::Admin).await;
+    let page = admin.see(&format!("/settings/users/{}", user.id)).await;
+    expect_page(&page, 200);
+    assert!(page.text.contains("Signs in at the provider"), "{}", page.text);
+    assert!(!page.text.contains("/link\""), "no link that would be refused: {}", page.text);
 
     stage.bugle.engine.sign_out_everywhere(user.id).await.unwrap();
     assert_eq!(stage.look("/account", &next).await.status, 303);

@@ -47,8 +47,8 @@ struct Role {
 fn roles(chosen: Scope) -> Vec<Role> {
     let all = [
         (Scope::Read, "read: look at everything that is not a secret"),
-        (Scope::Operate, "operate: also act on incidents, receipts and deliveries"),
-        (Scope::Admin, "admin: also change sources, destinations, users and keys"),
+        (Scope::Operate, "operate: also act on incidents and calls"),
+        (Scope::Admin, "admin: also change how the hub is set up"),
     ];
     let role = |(scope, label)| Role { word: scope_word(scope), label, is_chosen: scope == chosen };
     all.into_iter().map(role).collect()

@@ -34,6 +34,8 @@ struct OneUser {
     roles: Vec<Role>,
     is_viewer: bool,
     is_disabled: bool,
+    /// A provider vouches for them: it has their password, and says their role.
+    is_vouched_for: bool,
 }
 
 /// `GET /settings/users/{id}`.
@@ -53,6 +55,7 @@ pub(in crate::ui) async fn page(State(app): State<App>, viewer: Viewer, PathOf(i
         roles: roles(user.role),
         is_viewer: user.id == viewer.user().id,
         is_disabled: user.disabled,
+        is_vouched_for: user.identity.is_some(),
         name: user.name,
     })
 }

@@ -58,6 +58,7 @@ fn row(user: &User, me: UserId, now: Timestamp) -> Row {
 pub(super) fn state_of(user: &User) -> Tag<'static> {
     let (tone, text) = match user {
         User { disabled: true, .. } => ("bad", "Disabled"),
+        User { identity: Some(_), .. } => ("good", "Signs in at the provider"),
         User { password: None, .. } => ("warn", "Has not chosen a password"),
         _ => ("good", "Can sign in"),
     };
