@@ -1,14 +1,20 @@
-//! Incidents that have what is asked for, page by page. A page's cost does not grow with what is stored: it goes through
-//! the index in which the rarest of what is asked for stands, and ends early where it has passed over too much.
+//! Incidents that have what is asked for, page by page.
+//!
+//! Each thing that is asked for has an index, which gives the ids of those that have it from the newest on. A page is what
+//! stands in all of these: each index in turn is asked for the next id at or below the one before, so that the rarest leads
+//! and what is common is jumped over. Where they never meet, the page ends early with a cursor to go on from: its cost does
+//! not grow with what is stored.
+
+use std::collections::VecDeque;
 
 use bugle_model::{Incident, IncidentStatus, Page, Severity};
 use bugle_store::{IncidentFilter, PageRequest, StoreError};
-use rusqlite::{CachedStatement, Connection, Row, ToSql, params};
+use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 use crate::{
-    codec::{Code, state},
+    codec::Code,
     incidents::one_of,
-    page::{EXAMINED_MAX, Pager, below},
+    page::{Pager, below},
     readers::Readers,
     sql::incidents as sql,
     words,
@@ -16,8 +22,8 @@ use crate::{
 
 /// Documents that are opened for one page; what is in no column is looked for in them.
 const OPENED_MAX: u32 = 1_000;
-/// Rows by which indexes are compared: the one in which so many reach back furthest has the fewest to go through.
-const COMPARED: u32 = 64;
+/// Ids that are asked for in order to make one page, of all indexes together.
+const ASKED_MAX: u32 = 16 * 1024;
 
 /// A page of incidents.
 pub(crate) async fn page(
@@ -34,54 +40,153 @@ pub(crate) fn matching(
     filter: &IncidentFilter,
     page: PageRequest,
 ) -> rusqlite::Result<Page<Incident>> {
-    let mut pager = Pager::new(page);
-    let Some(mut statement) = select(connection, filter, below(page))? else { return Ok(pager.finish()) };
-    let (mut examined, mut opened, mut last) = (0, 0, 0);
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
-        examined += 1;
-        last = row.get(0)?;
-        if !admits(filter, row)? {
-            continue;
-        }
-        opened += 1;
-        let found: Option<Incident> = one_of(connection, sql::ONE, params![last])?;
-        if let Some(incident) = found.filter(|found| holds(filter, found)) {
-            pager.push(last, incident);
-        }
-        if pager.is_full() || opened == OPENED_MAX {
-            break;
-        }
-    }
-    let is_cut = examined == EXAMINED_MAX || opened == OPENED_MAX;
-    Ok(if is_cut && !pager.is_full() { pager.finish_early(last) } else { pager.finish() })
+    matching_within(connection, filter, page, ASKED_MAX)
 }
 
-/// The statement that leaves the least to look through, with its values. None when nothing can match.
-fn select<'c>(
-    connection: &'c Connection,
+fn matching_within(
+    connection: &Connection,
     filter: &IncidentFilter,
-    below: i64,
-) -> rusqlite::Result<Option<CachedStatement<'c>>> {
-    let Some(search) = words::search_of(connection, filter)? else { return Ok(None) };
-    if !search.is_empty() {
-        return Way::Words(&search).statement(connection, below, EXAMINED_MAX).map(Some);
-    }
-    let mut best: Option<(i64, Way<'_>)> = None;
-    let ways = ways(filter);
-    for way in &ways {
-        let reach = if ways.len() == 1 { 0 } else { way.reach(connection, below)? };
-        if best.is_none_or(|(furthest, _)| reach < furthest) {
-            best = Some((reach, *way));
+    page: PageRequest,
+    room: u32,
+) -> rusqlite::Result<Page<Incident>> {
+    let mut pager = Pager::new(page);
+    let Some(search) = words::search_of(connection, filter)? else { return Ok(pager.finish()) };
+    let mut common = Common { connection, runs: runs(filter, &search), room };
+    let (mut opened, mut below) = (0, below(page));
+    while !pager.is_full() {
+        let id = match common.next_below(below)? {
+            Next::Id(id) => id,
+            Next::End => break,
+            Next::NoRoom { below } => return Ok(pager.finish_early(below)),
+        };
+        let found: Option<Incident> = one_of(connection, sql::ONE, params![id])?;
+        if let Some(incident) = found.filter(|found| holds(filter, found)) {
+            pager.push(id, incident);
+        }
+        (opened, below) = (opened + 1, id);
+        if opened == OPENED_MAX && !pager.is_full() {
+            return Ok(pager.finish_early(below));
         }
     }
-    let way = best.map_or(Way::All, |(_, way)| way);
-    way.statement(connection, below, EXAMINED_MAX).map(Some)
+    Ok(pager.finish())
+}
+
+/// Whether an incident has what is asked for besides the words. The indexes say so already, but for the service and the
+/// labels: the words of these may stand elsewhere in it.
+fn holds(filter: &IncidentFilter, incident: &Incident) -> bool {
+    let is_of_service = filter.service.is_none() || filter.service == incident.service;
+    let mut labels = filter.labels.iter();
+    is_of_service
+        && labels.all(|(name, value)| incident.labels.get(name) == Some(value))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&incident.status))
+        && filter.severity.is_none_or(|wanted| wanted == incident.severity)
+        && filter
+            .owner
+            .as_deref()
+            .is_none_or(|wanted| wanted == incident.owner.as_deref().unwrap_or_default())
+        && filter.platform.as_ref().is_none_or(|wanted| *wanted == incident.platform)
+}
+
+/// The ids that stand in every run.
+struct Common<'c, 'f> {
+    connection: &'c Connection,
+    runs: Vec<Run<'f>>,
+    /// How many ids may still be asked for.
+    room: u32,
+}
+
+/// What comes next.
+enum Next {
+    Id(i64),
+    End,
+    /// Those below this id were not looked at.
+    NoRoom {
+        below: i64,
+    },
+}
+
+impl Common<'_, '_> {
+    fn next_below(&mut self, below: i64) -> rusqlite::Result<Next> {
+        let mut at = below.saturating_sub(1);
+        loop {
+            let before = at;
+            for run in &mut self.runs {
+                let Some(id) = run.at_most(self.connection, at, &mut self.room)? else {
+                    return Ok(Next::End);
+                };
+                at = id;
+            }
+            if at == before {
+                return Ok(Next::Id(at));
+            }
+            if self.room == 0 {
+                return Ok(Next::NoRoom { below: at.saturating_add(1) });
+            }
+        }
+    }
+}
+
+/// An index, and the ids that were read of it last.
+struct Run<'f> {
+    index: Index<'f>,
+    ids: VecDeque<i64>,
+    is_over: bool,
+}
+
+/// All that is asked for, each as a run.
+fn runs<'f>(filter: &'f IncidentFilter, search: &'f str) -> Vec<Run<'f>> {
+    let statuses = filter.statuses.as_slice();
+    let by_status = match filter.severity {
+        Some(severity) => Some(Index::Severity(severity, statuses)),
+        None => (!statuses.is_empty()).then_some(Index::Statuses(statuses)),
+    };
+    let by_words = (!search.is_empty()).then_some(Index::Words(search));
+    let by_owner = filter.owner.as_deref().map(Index::Owner);
+    let by_platform = filter.platform.as_deref().map(Index::Platform);
+    let mut indexes: Vec<_> = [by_owner, by_platform, by_status, by_words].into_iter().flatten().collect();
+    if indexes.is_empty() {
+        indexes.push(Index::All);
+    }
+    indexes.into_iter().map(|index| Run { index, ids: VecDeque::new(), is_over: false }).collect()
+}
+
+impl Run<'_> {
+    /// The largest id that is no larger than `most`. It never grows from one call to the next.
+    fn at_most(
+        &mut self,
+        connection: &Connection,
+        most: i64,
+        room: &mut u32,
+    ) -> rusqlite::Result<Option<i64>> {
+        loop {
+            while let Some(id) = self.ids.front() {
+                if *id <= most {
+                    return Ok(Some(*id));
+                }
+                self.ids.pop_front();
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+            let asked = self.index.asked_at_once();
+            *room = room.saturating_sub(asked);
+            let mut statement = self.index.statement(connection)?;
+            statement.raw_bind_parameter(1, most.saturating_add(1))?;
+            statement.raw_bind_parameter(2, asked)?;
+            let mut rows = statement.raw_query();
+            let mut count = 0;
+            while let Some(row) = rows.next()? {
+                self.ids.push_back(row.get(0)?);
+                count += 1;
+            }
+            self.is_over = count < asked;
+        }
+    }
 }
 
 /// An index, and what is looked for in it.
 #[derive(Clone, Copy)]
-enum Way<'f> {
+enum Index<'f> {
     All,
     Words(&'f str),
     Owner(&'f str),
@@ -91,25 +196,18 @@ enum Way<'f> {
     Severity(Severity, &'f [IncidentStatus]),
 }
 
-/// The indexes that would do for a filter without words, but for what is all of them.
-fn ways(filter: &IncidentFilter) -> Vec<Way<'_>> {
-    let statuses = filter.statuses.as_slice();
-    let by_status = match filter.severity {
-        Some(severity) => Some(Way::Severity(severity, statuses)),
-        None => (!statuses.is_empty()).then_some(Way::Statuses(statuses)),
-    };
-    let by_owner = filter.owner.as_deref().map(Way::Owner);
-    let by_platform = filter.platform.as_deref().map(Way::Platform);
-    [by_owner, by_platform, by_status].into_iter().flatten().collect()
-}
+impl Index<'_> {
+    /// More where a search takes long to begin, fewer where they stand among the documents.
+    const fn asked_at_once(self) -> u32 {
+        match self {
+            Self::All => 64,
+            Self::Words(_) => 2_048,
+            Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => 256,
+        }
+    }
 
-impl Way<'_> {
-    fn statement(
-        self,
-        connection: &Connection,
-        below: i64,
-        rows: u32,
-    ) -> rusqlite::Result<CachedStatement<'_>> {
+    /// The statement with all its values but the first two: below what, and how many.
+    fn statement(self, connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
         let by = |text: &str, value: &dyn ToSql| {
             let mut statement = connection.prepare_cached(text)?;
             statement.raw_bind_parameter(3, value)?;
@@ -123,55 +221,19 @@ impl Way<'_> {
             }
             Ok::<_, rusqlite::Error>(statement)
         };
-        let mut statement = match self {
-            Self::All => connection.prepare_cached(sql::PAGE)?,
-            Self::Words(search) => by(sql::PAGE_WITH_WORDS, &search)?,
-            Self::Owner(owner) => by(sql::PAGE_WITH_OWNER, &owner)?,
-            Self::Platform(platform) => by(sql::PAGE_OF_PLATFORM, &platform)?,
-            Self::Statuses(statuses) => by_status(sql::PAGE_IN_STATUSES, statuses)?,
+        match self {
+            Self::All => connection.prepare_cached(sql::IDS),
+            Self::Words(search) => by(sql::IDS_WITH_WORDS, &search),
+            Self::Owner(owner) => by(sql::IDS_WITH_OWNER, &owner),
+            Self::Platform(platform) => by(sql::IDS_OF_PLATFORM, &platform),
+            Self::Statuses(statuses) => by_status(sql::IDS_IN_STATUSES, statuses),
             Self::Severity(severity, statuses) => {
-                let mut statement = by_status(sql::PAGE_WITH_SEVERITY_IN_STATUSES, statuses)?;
+                let mut statement = by_status(sql::IDS_WITH_SEVERITY_IN_STATUSES, statuses)?;
                 statement.raw_bind_parameter(10, severity.code())?;
-                statement
+                Ok(statement)
             }
-        };
-        statement.raw_bind_parameter(1, below)?;
-        statement.raw_bind_parameter(2, rows)?;
-        Ok(statement)
-    }
-
-    /// How far back the first few rows reach; the least where there are not so many.
-    fn reach(self, connection: &Connection, below: i64) -> rusqlite::Result<i64> {
-        let mut statement = self.statement(connection, below, COMPARED)?;
-        let (mut found, mut last) = (0, i64::MIN);
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            found += 1;
-            last = row.get(0)?;
         }
-        Ok(if found < COMPARED { i64::MIN } else { last })
     }
-}
-
-/// Whether a row has all that is asked for besides the words.
-fn admits(filter: &IncidentFilter, row: &Row<'_>) -> rusqlite::Result<bool> {
-    let status: IncidentStatus = state(row, 1)?;
-    let severity: Severity = state(row, 2)?;
-    let is = |wanted: &Option<String>, column: usize| -> rusqlite::Result<bool> {
-        let text = row.get_ref(column)?.as_str()?;
-        Ok(wanted.as_deref().is_none_or(|wanted| wanted == text))
-    };
-    Ok((filter.statuses.is_empty() || filter.statuses.contains(&status))
-        && filter.severity.is_none_or(|wanted| wanted == severity)
-        && is(&filter.owner, 3)?
-        && is(&filter.platform, 4)?)
-}
-
-/// Whether an incident has the service and the labels that are asked for. Words find nearly only such, and some others.
-fn holds(filter: &IncidentFilter, incident: &Incident) -> bool {
-    let is_of_service = filter.service.is_none() || filter.service == incident.service;
-    let mut labels = filter.labels.iter();
-    is_of_service && labels.all(|(name, value)| incident.labels.get(name) == Some(value))
 }
 
 #[cfg(test)]
@@ -185,11 +247,13 @@ mod tests {
         incidents::{self, WrittenIncident},
     };
 
-    /// More than a page may pass over.
-    const STORED: i64 = EXAMINED_MAX as i64 + 500;
+    const STORED: i64 = 2_500;
+    /// Less than it takes to go through what is common: four indexes of nearly all.
+    const LITTLE: u32 = 9_000;
 
-    #[test]
-    fn what_is_rare_is_found_at_once() {
+    /// Many incidents, of which one in 500 is of a status, one of a severity, one of an owner, one of a platform, and one
+    /// has a word of its own. Every other one is of a service of its own.
+    fn stored() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         crate::migrate::migrate(&mut connection).unwrap();
         let transaction = connection.transaction().unwrap();
@@ -200,31 +264,77 @@ mod tests {
                 severity: if id % 500 == 2 { Severity::Critical } else { Severity::High },
                 owner: (id % 500 == 3).then(|| "ada@example.com".to_owned()),
                 platform: if id % 500 == 4 { "grafana" } else { "datadog" }.to_owned(),
+                title: if id % 500 == 5 { "Disk nearly full" } else { "Disk full" }.to_owned(),
+                service: Some(if id % 2 == 0 { "even" } else { "odd" }.to_owned()),
                 grouping_key: format!("key-{id}"),
                 ..sample::incident(id, IntegrationId::from_i64(1))
             };
             incidents::store(&transaction, &WrittenIncident::new(incident, &mut packer).unwrap()).unwrap();
         }
         transaction.commit().unwrap();
-        let common = IncidentFilter {
+        connection
+    }
+
+    /// What nearly all of them have.
+    fn common() -> IncidentFilter {
+        IncidentFilter {
             statuses: vec![IncidentStatus::Open, IncidentStatus::Acknowledged],
             severity: Some(Severity::High),
             owner: Some(String::new()),
             platform: Some("datadog".to_owned()),
+            query: Some("disk".to_owned()),
             ..IncidentFilter::default()
-        };
-        for (rest, filter) in [
-            (1, IncidentFilter { statuses: vec![IncidentStatus::Acknowledged], ..common.clone() }),
-            (2, IncidentFilter { severity: Some(Severity::Critical), ..common.clone() }),
-            (3, IncidentFilter { owner: Some("ada@example.com".to_owned()), ..common.clone() }),
-            (4, IncidentFilter { platform: Some("grafana".to_owned()), ..common.clone() }),
-        ] {
-            let page = matching(&connection, &filter, PageRequest { cursor: None, limit: 200 }).unwrap();
-            let expected: Vec<i64> = (1..=STORED).rev().filter(|id| id % 500 == rest).collect();
-            let found: Vec<i64> = page.data.iter().map(|incident| incident.id.as_i64()).collect();
-            assert_eq!((found, page.next_cursor), (expected, None), "{filter:?}");
         }
-        let page = matching(&connection, &common, PageRequest { cursor: None, limit: 50 }).unwrap();
-        assert_eq!((page.data.len(), page.next_cursor.is_some()), (50, true));
+    }
+
+    /// The ids of all pages, and how many pages there were.
+    fn all(connection: &Connection, filter: &IncidentFilter, limit: u32, room: u32) -> (Vec<i64>, u32) {
+        let (mut found, mut pages, mut cursor) = (Vec::new(), 0, None);
+        loop {
+            let page = matching_within(connection, filter, PageRequest { cursor, limit }, room).unwrap();
+            assert!(page.next_cursor.is_none() || page.next_cursor != cursor, "{filter:?} goes on");
+            found.extend(page.data.iter().map(|incident| incident.id.as_i64()));
+            (pages, cursor) = (pages + 1, page.next_cursor);
+            if cursor.is_none() {
+                return (found, pages);
+            }
+        }
+    }
+
+    fn where_it_is(rest: impl Fn(i64) -> bool) -> Vec<i64> {
+        (1..=STORED).rev().filter(|id| rest(id % 500)).collect()
+    }
+
+    #[test]
+    fn what_is_rare_is_found_at_once() {
+        let connection = stored();
+        for (rest, filter) in [
+            (1, IncidentFilter { statuses: vec![IncidentStatus::Acknowledged], ..common() }),
+            (2, IncidentFilter { severity: Some(Severity::Critical), ..common() }),
+            (3, IncidentFilter { owner: Some("ada@example.com".to_owned()), ..common() }),
+            (4, IncidentFilter { platform: Some("grafana".to_owned()), ..common() }),
+            (5, IncidentFilter { query: Some("near*".to_owned()), ..common() }),
+        ] {
+            let expected = where_it_is(|of| of == rest);
+            assert_eq!(all(&connection, &filter, 200, LITTLE), (expected, 1), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn pages_meet_whatever_the_room() {
+        let connection = stored();
+        let even = IncidentFilter { service: Some("even".to_owned()), ..common() };
+        for (filter, expected) in [
+            (common(), where_it_is(|of| ![2, 3, 4].contains(&of))),
+            (even, where_it_is(|of| of % 2 == 0 && of != 2 && of != 4)),
+            (IncidentFilter { owner: Some("nobody@example.com".to_owned()), ..common() }, vec![]),
+            (IncidentFilter::default(), where_it_is(|_| true)),
+        ] {
+            let (whole, few) = all(&connection, &filter, 50, ASKED_MAX);
+            assert_eq!(whole, expected, "{filter:?}");
+            let (parts, many) = all(&connection, &filter, 50, 1);
+            assert_eq!(parts, expected, "{filter:?}, with little room");
+            assert!(many >= few, "{filter:?}: {many} and {few} pages");
+        }
     }
 }

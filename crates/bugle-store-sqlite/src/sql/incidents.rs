@@ -1,39 +1,21 @@
 //! Alerts, incidents, the words they are found by, and the events on their timelines.
 
-/// The columns that a page's rows are checked by before their documents are read.
-macro_rules! facts {
-    () => {
-        "i.id, i.status, i.severity, i.owner, i.platform"
-    };
-}
-
-macro_rules! page {
+macro_rules! ids {
     ($condition:literal) => {
-        concat!(
-            "SELECT ",
-            facts!(),
-            " FROM incident i WHERE ",
-            $condition,
-            " AND i.id < ?1 ORDER BY i.id DESC LIMIT ?2"
-        )
+        concat!("SELECT id FROM incident WHERE ", $condition, " AND id < ?1 ORDER BY id DESC LIMIT ?2")
     };
 }
 
 macro_rules! in_status {
     ($parameter:literal) => {
-        concat!(
-            "SELECT id, status, severity, owner, platform FROM incident WHERE status = ",
-            $parameter,
-            " AND id < ?1"
-        )
+        concat!("SELECT id FROM incident WHERE status = ", $parameter, " AND id < ?1")
     };
 }
 
 macro_rules! with_severity_in_status {
     ($parameter:literal) => {
         concat!(
-            "SELECT id, status, severity, owner, platform FROM incident INDEXED BY incident_by_severity \
-             WHERE severity = ?10 AND status = ",
+            "SELECT id FROM incident INDEXED BY incident_by_severity WHERE severity = ?10 AND status = ",
             $parameter,
             " AND id < ?1"
         )
@@ -77,20 +59,18 @@ statements! {
     WORDS_DELETE = "DELETE FROM incident_text WHERE rowid = ?1";
     WORD_FROM = "SELECT term FROM incident_word WHERE term >= ?1 AND term < ?2 LIMIT 1";
 
-    PAGE = "SELECT i.id, i.status, i.severity, i.owner, i.platform FROM incident i WHERE i.id < ?1 \
-        ORDER BY i.id DESC LIMIT ?2";
-    PAGE_WITH_OWNER = page!("i.owner = ?3");
-    PAGE_OF_PLATFORM = page!("i.platform = ?3");
-    PAGE_WITH_WORDS = concat!("SELECT ", facts!(), " FROM incident_text t CROSS JOIN incident i ON i.id = t.rowid \
-        WHERE t.words MATCH ?3 AND t.rowid < ?1 ORDER BY t.rowid DESC LIMIT ?2");
+    IDS = "SELECT id FROM incident WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    IDS_WITH_OWNER = ids!("owner = ?3");
+    IDS_OF_PLATFORM = ids!("platform = ?3");
+    IDS_WITH_WORDS = "SELECT rowid FROM incident_text WHERE words MATCH ?3 AND rowid < ?1 ORDER BY rowid DESC LIMIT ?2";
     /// Seven ordered runs that are merged; a status that is not asked for is bound to NULL and costs nothing.
-    PAGE_IN_STATUSES = concat!(
+    IDS_IN_STATUSES = concat!(
         in_status!("?3"), " UNION ALL ", in_status!("?4"), " UNION ALL ", in_status!("?5"), " UNION ALL ",
         in_status!("?6"), " UNION ALL ", in_status!("?7"), " UNION ALL ", in_status!("?8"), " UNION ALL ",
         in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
     /// Seven such runs of one severity.
-    PAGE_WITH_SEVERITY_IN_STATUSES = concat!(
+    IDS_WITH_SEVERITY_IN_STATUSES = concat!(
         with_severity_in_status!("?3"), " UNION ALL ", with_severity_in_status!("?4"), " UNION ALL ",
         with_severity_in_status!("?5"), " UNION ALL ", with_severity_in_status!("?6"), " UNION ALL ",
         with_severity_in_status!("?7"), " UNION ALL ", with_severity_in_status!("?8"), " UNION ALL ",

@@ -79,6 +79,23 @@ fn lists_of_what_is_rare_use_the_index_that_holds_nothing_else() {
     }
 }
 
+/// Ids are read in great numbers, so that no row may be opened for one.
+#[test]
+fn ids_are_read_from_indexes_alone() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    crate::migrate::migrate(&mut connection).unwrap();
+    for statement in [
+        incidents::IDS_WITH_OWNER,
+        incidents::IDS_OF_PLATFORM,
+        incidents::IDS_IN_STATUSES,
+        incidents::IDS_WITH_SEVERITY_IN_STATUSES,
+    ] {
+        let plan = plan(&connection, statement);
+        let mut searches = plan.iter().filter(|line| line.starts_with("SEARCH"));
+        assert!(searches.all(|line| line.contains("COVERING INDEX")), "{statement}: {plan:#?}");
+    }
+}
+
 #[test]
 fn a_scan_would_be_noticed() {
     let mut connection = Connection::open_in_memory().unwrap();
