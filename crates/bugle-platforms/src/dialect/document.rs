@@ -1,13 +1,19 @@
 //! The document that Bugle's own dialects write: the event, its incident and its alert, as the API shows them.
 
-use bugle_model::{Alert, signal::cut};
+use bugle_model::{Actor, Alert, EventId, Incident, Timestamp, event::FieldChange, signal::cut};
 use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{Notice, RenderError};
 
+mod alert;
+
+use alert::AlertView;
+
 /// Largest body, which Standard Webhooks asks senders to keep below 20 kB.
 const BYTES_MAX: usize = 20_000;
+/// Room for a usual body, so that writing it does not grow it step by step.
+const BYTES_USUAL: usize = 4_096;
 /// Longest text kept of a document that is too large.
 const SHORT_TEXT_BYTES: usize = 512;
 /// Fields that are compared by receivers, and so are never cut.
@@ -20,24 +26,53 @@ const ALERT_ESSENTIALS: &[&str] =
 const SHORTENINGS: &[fn(&mut Data<'_>)] = &[drop_raw, cut_texts, drop_lists, keep_essentials];
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct Document<'a, D> {
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: String,
-    data: Data<'a>,
+    data: &'a D,
 }
 
+/// What is told when all of it fits, which it nearly always does: written straight from the event.
+#[derive(Serialize)]
+struct Whole<'a> {
+    event: EventView<'a>,
+    incident: IncidentView<'a>,
+    alert: Option<AlertView<'a>>,
+}
+
+/// The event: what it was and who did it.
+#[derive(Serialize)]
+struct EventView<'a> {
+    id: EventId,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sequence: u32,
+    at: Timestamp,
+    actor: &'a Actor,
+    changes: &'a [FieldChange],
+    comment: Option<&'a str>,
+}
+
+/// The incident as of the event, with its page in Bugle as `url`.
+#[derive(Serialize)]
+struct IncidentView<'a> {
+    #[serde(flatten)]
+    incident: &'a Incident,
+    url: Option<&'a str>,
+}
+
+/// The same in a form that can be shortened.
 #[derive(Serialize)]
 struct Data<'a> {
     event: Value,
     incident: Value,
-    alert: Option<AlertView<'a>>,
-    #[serde(skip_serializing_if = "is_false")]
+    alert: Option<Shortened<'a>>,
     truncated: bool,
 }
 
 #[derive(Serialize)]
-struct AlertView<'a> {
+struct Shortened<'a> {
     #[serde(flatten)]
     fields: Map<String, Value>,
     /// Written as it was received, with exact numbers.
@@ -45,81 +80,69 @@ struct AlertView<'a> {
     raw: Option<&'a RawValue>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// The document as compact JSON of at most 20 kB. Of one that would be larger, what the vendor sent goes first, then long
 /// texts are cut, then lists go, and at last everything but what names the alert; `data.truncated` is then true.
 pub(super) fn body(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, RenderError> {
-    let snapshot = notice.event.alert.as_deref();
-    let raw = snapshot.and_then(|alert| alert.signal.raw.as_deref()).filter(|_| include_raw);
-    let alert = match snapshot {
-        Some(alert) => Some(AlertView { fields: alert_fields(alert)?, raw }),
+    let alert = notice.event.alert.as_deref();
+    let raw = alert.and_then(|alert| alert.signal.raw.as_deref()).filter(|_| include_raw);
+    let whole = Whole {
+        event: event_view(notice),
+        incident: incident_view(notice),
+        alert: alert.map(|alert| AlertView::of(alert, raw)),
+    };
+    let body = encode(notice, &whole)?;
+    if body.len() < BYTES_MAX {
+        return Ok(body);
+    }
+    let alert = match alert {
+        Some(alert) => Some(Shortened { fields: alert_fields(alert)?, raw }),
         None => None,
     };
-    let data = Data { event: event(notice)?, incident: incident(notice)?, alert, truncated: false };
-    let mut document =
-        Document { kind: notice.event.kind.as_str(), timestamp: notice.event.at.to_string(), data };
-    let mut body = encode(&document)?;
+    let mut data = Data { event: event(notice)?, incident: incident(notice)?, alert, truncated: true };
+    let mut body = body;
     for shorten in SHORTENINGS {
+        shorten(&mut data);
+        body = encode(notice, &data)?;
         if body.len() < BYTES_MAX {
             break;
         }
-        shorten(&mut document.data);
-        document.data.truncated = true;
-        body = encode(&document)?;
     }
     Ok(body)
 }
 
 /// The event: id, type, sequence, at, actor, changes, comment.
 pub(super) fn event(notice: &Notice<'_>) -> Result<Value, RenderError> {
+    to_value(event_view(notice))
+}
+
+fn event_view<'a>(notice: &Notice<'a>) -> EventView<'a> {
     let event = notice.event;
-    Ok(json!({
-        "id": to_value(event.id)?,
-        "type": event.kind.as_str(),
-        "sequence": event.sequence,
-        "at": to_value(event.at)?,
-        "actor": to_value(&event.actor)?,
-        "changes": to_value(&event.changes)?,
-        "comment": event.comment,
-    }))
+    EventView {
+        id: event.id,
+        kind: event.kind.as_str(),
+        sequence: event.sequence,
+        at: event.at,
+        actor: &event.actor,
+        changes: &event.changes,
+        comment: event.comment.as_deref(),
+    }
 }
 
 /// The incident as of the event, with its page in Bugle as `url`.
 pub(super) fn incident(notice: &Notice<'_>) -> Result<Value, RenderError> {
-    let mut incident = to_value(&notice.event.incident)?;
-    if let Value::Object(fields) = &mut incident {
-        fields.insert("url".into(), notice.incident_url.into());
-    }
-    Ok(incident)
+    to_value(incident_view(notice))
+}
+
+fn incident_view<'a>(notice: &Notice<'a>) -> IncidentView<'a> {
+    IncidentView { incident: &notice.event.incident, url: notice.incident_url }
 }
 
 /// The alert, its last signal's fields beside its own, without what the vendor sent.
 pub(super) fn alert_fields(alert: &Alert) -> Result<Map<String, Value>, RenderError> {
-    let mut signal = alert.signal.clone();
-    signal.raw = None;
-    let own = json!({
-        "id": to_value(alert.id)?,
-        "integration_id": to_value(alert.integration_id)?,
-        "fingerprint": alert.fingerprint,
-        "cycle": alert.cycle,
-        "status": alert.status.as_str(),
-        "severity": alert.severity.as_str(),
-        "incident_id": to_value(alert.incident_id)?,
-        "signals": alert.signals,
-        "first_seen_at": to_value(alert.first_seen_at)?,
-        "last_seen_at": to_value(alert.last_seen_at)?,
-    });
-    let (Value::Object(mut fields), Value::Object(told)) = (own, to_value(&signal)?) else {
-        return Err(RenderError("the alert's snapshot is not an object".into()));
-    };
-    for (name, value) in told {
-        fields.entry(name).or_insert(value);
+    match to_value(AlertView::of(alert, None))? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(RenderError("the alert's snapshot is not an object".into())),
     }
-    Ok(fields)
 }
 
 fn to_value(value: impl Serialize) -> Result<Value, RenderError> {
@@ -127,9 +150,12 @@ fn to_value(value: impl Serialize) -> Result<Value, RenderError> {
         .map_err(|error| RenderError(format!("the event cannot be written as JSON: {error}")))
 }
 
-fn encode(document: &Document<'_>) -> Result<Vec<u8>, RenderError> {
-    serde_json::to_vec(document)
-        .map_err(|error| RenderError(format!("the event cannot be written as JSON: {error}")))
+fn encode(notice: &Notice<'_>, data: &impl Serialize) -> Result<Vec<u8>, RenderError> {
+    let (kind, timestamp) = (notice.event.kind.as_str(), notice.event.at.to_string());
+    let mut body = Vec::with_capacity(BYTES_USUAL);
+    serde_json::to_writer(&mut body, &Document { kind, timestamp, data })
+        .map_err(|error| RenderError(format!("the event cannot be written as JSON: {error}")))?;
+    Ok(body)
 }
 
 fn drop_raw(data: &mut Data<'_>) {

@@ -3,7 +3,7 @@
 //! A template is rendered in its parsed leaves and never as text, so that no title, however it is spelled, can change the
 //! shape of a body.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use serde_json::{Map, Value};
 
@@ -112,37 +112,30 @@ fn shortened(text: &str) -> String {
 
 /// What placeholders stand for.
 pub(super) struct Scope<'a> {
-    roots: Map<String, Value>,
+    notice: &'a Notice<'a>,
     secret: Option<&'a str>,
+    include_raw: bool,
+    /// Made when the first placeholder asks: most requests have none.
+    roots: OnceCell<Result<Map<String, Value>, RenderError>>,
     /// Bytes that may still be written.
     budget: Cell<usize>,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(
-        notice: &Notice<'_>,
-        secret: Option<&'a str>,
-        include_raw: bool,
-    ) -> Result<Self, RenderError> {
-        let mut roots = Map::new();
-        roots.insert("event".into(), document::event(notice)?);
-        roots.insert("incident".into(), document::incident(notice)?);
-        if let Some(alert) = notice.event.alert.as_deref() {
-            let mut fields = document::alert_fields(alert)?;
-            if let Some(raw) = alert.signal.raw.as_deref().filter(|_| include_raw) {
-                let raw = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
-                fields.insert("raw".into(), raw);
-            }
-            roots.insert("alert".into(), Value::Object(fields));
-        }
-        Ok(Self { roots, secret, budget: Cell::new(RENDERED_BYTES_MAX) })
+    pub(super) const fn new(notice: &'a Notice<'a>, secret: Option<&'a str>, include_raw: bool) -> Self {
+        Self { notice, secret, include_raw, roots: OnceCell::new(), budget: Cell::new(RENDERED_BYTES_MAX) }
+    }
+
+    fn roots(&self) -> Result<&Map<String, Value>, RenderError> {
+        let roots = self.roots.get_or_init(|| roots(self.notice, self.include_raw));
+        roots.as_ref().map_err(Clone::clone)
     }
 
     /// The value of a leaf: of a lone placeholder its value in its own type, of anything else text.
     pub(super) fn leaf(&self, text: &str) -> Result<Value, RenderError> {
         let parts = parts(text).map_err(RenderError)?;
         if let [Part::Path(steps)] = parts.as_slice() {
-            let value = self.value(steps);
+            let value = self.value(steps)?;
             self.spend(value.to_string().len())?;
             return Ok(value);
         }
@@ -159,7 +152,7 @@ impl<'a> Scope<'a> {
         for part in parts {
             let piece = match part {
                 Part::Text(text) => (*text).to_owned(),
-                Part::Path(steps) => match self.value(steps) {
+                Part::Path(steps) => match self.value(steps)? {
                     Value::Null => String::new(),
                     Value::String(text) => text,
                     other => other.to_string(),
@@ -171,18 +164,18 @@ impl<'a> Scope<'a> {
         Ok(joined)
     }
 
-    fn value(&self, steps: &[&str]) -> Value {
-        let Some((root, rest)) = steps.split_first() else { return Value::Null };
+    fn value(&self, steps: &[&str]) -> Result<Value, RenderError> {
+        let Some((root, rest)) = steps.split_first() else { return Ok(Value::Null) };
         if matches!(*root, "api_token" | "secret") {
-            return self.secret.into();
+            return Ok(self.secret.into());
         }
-        let found = self.roots.get(*root).and_then(|value| {
+        let found = self.roots()?.get(*root).and_then(|value| {
             rest.iter().try_fold(value, |value, step| match value {
                 Value::Array(items) => items.get(step.parse::<usize>().ok()?),
                 _ => value.get(*step),
             })
         });
-        found.cloned().unwrap_or_default()
+        Ok(found.cloned().unwrap_or_default())
     }
 
     fn spend(&self, bytes: usize) -> Result<(), RenderError> {
@@ -192,4 +185,19 @@ impl<'a> Scope<'a> {
         self.budget.set(left);
         Ok(())
     }
+}
+
+fn roots(notice: &Notice<'_>, include_raw: bool) -> Result<Map<String, Value>, RenderError> {
+    let mut roots = Map::new();
+    roots.insert("event".into(), document::event(notice)?);
+    roots.insert("incident".into(), document::incident(notice)?);
+    if let Some(alert) = notice.event.alert.as_deref() {
+        let mut fields = document::alert_fields(alert)?;
+        if let Some(raw) = alert.signal.raw.as_deref().filter(|_| include_raw) {
+            let raw = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+            fields.insert("raw".into(), raw);
+        }
+        roots.insert("alert".into(), Value::Object(fields));
+    }
+    Ok(roots)
 }

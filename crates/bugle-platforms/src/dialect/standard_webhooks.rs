@@ -52,7 +52,7 @@ impl Dialect for StandardWebhooks {
 
     fn render(&self, notice: &Notice<'_>, wishes: &Wishes<'_>) -> Result<Option<Outbound>, RenderError> {
         let include_raw = include_raw(wishes.settings).map_err(RenderError)?;
-        let scope = Scope::new(notice, wishes.secret, include_raw)?;
+        let scope = Scope::new(notice, wishes.secret, include_raw);
         headers::request(document::body(notice, include_raw)?, wishes.headers, &scope).map(Some)
     }
 

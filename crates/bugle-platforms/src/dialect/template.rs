@@ -71,7 +71,7 @@ impl Dialect for Template {
 
     fn render(&self, notice: &Notice<'_>, wishes: &Wishes<'_>) -> Result<Option<Outbound>, RenderError> {
         let include_raw = include_raw(wishes.settings).map_err(RenderError)?;
-        let scope = Scope::new(notice, wishes.secret, include_raw)?;
+        let scope = Scope::new(notice, wishes.secret, include_raw);
         let body = match wishes.template {
             Some(template) => render(template, &scope, DEPTH_MAX)?.to_string().into_bytes(),
             None => document::body(notice, include_raw)?,

@@ -31,7 +31,7 @@ pub(crate) fn request(
     notice: &Notice<'_>,
     wishes: &Wishes<'_>,
 ) -> Result<Outbound, RenderError> {
-    headers::request(body, wishes.headers, &Scope::new(notice, wishes.secret, false)?)
+    headers::request(body, wishes.headers, &Scope::new(notice, wishes.secret, false))
 }
 
 /// What the source calls the incident's group (of a platform without groups: the alert), when it came from `platform`, so
