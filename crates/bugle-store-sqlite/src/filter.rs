@@ -107,22 +107,18 @@ enum Next {
 
 impl Common<'_, '_> {
     fn next_below(&mut self, below: i64) -> rusqlite::Result<Next> {
-        let mut at = below.saturating_sub(1);
-        loop {
-            let before = at;
-            for run in &mut self.runs {
-                let Some(id) = run.at_most(self.connection, at, &mut self.room)? else {
-                    return Ok(Next::End);
-                };
-                at = id;
-            }
-            if at == before {
-                return Ok(Next::Id(at));
-            }
-            if self.room == 0 {
+        let (mut at, mut agreeing) = (below.saturating_sub(1), 0);
+        while let Some(run) = self.runs.get_mut(agreeing) {
+            let Some(id) = run.at_most(self.connection, at, &mut self.room)? else { return Ok(Next::End) };
+            // The first ones lead: those after them are only asked where all before them meet.
+            let is_there = id == at || agreeing == 0;
+            agreeing = if is_there { agreeing + 1 } else { 0 };
+            at = id;
+            if !is_there && self.room == 0 {
                 return Ok(Next::NoRoom { below: at.saturating_add(1) });
             }
         }
+        Ok(Next::Id(at))
     }
 }
 
@@ -131,6 +127,8 @@ struct Run<'f> {
     index: Index<'f>,
     ids: VecDeque<i64>,
     is_over: bool,
+    /// How many are read next: more while all are needed, few while most are jumped over.
+    asked: u32,
 }
 
 /// All that is asked for, each as a run.
@@ -147,7 +145,8 @@ fn runs<'f>(filter: &'f IncidentFilter, search: &'f str) -> Vec<Run<'f>> {
     if indexes.is_empty() {
         indexes.push(Index::All);
     }
-    indexes.into_iter().map(|index| Run { index, ids: VecDeque::new(), is_over: false }).collect()
+    let run = |index: Index<'f>| Run { index, ids: VecDeque::new(), is_over: false, asked: index.asked().0 };
+    indexes.into_iter().map(run).collect()
 }
 
 impl Run<'_> {
@@ -158,29 +157,37 @@ impl Run<'_> {
         most: i64,
         room: &mut u32,
     ) -> rusqlite::Result<Option<i64>> {
+        let mut jumped = 0;
         loop {
             while let Some(id) = self.ids.front() {
                 if *id <= most {
                     return Ok(Some(*id));
                 }
                 self.ids.pop_front();
+                jumped += 1;
             }
             if self.is_over {
                 return Ok(None);
             }
-            let asked = self.index.asked_at_once();
-            *room = room.saturating_sub(asked);
-            let mut statement = self.index.statement(connection)?;
-            statement.raw_bind_parameter(1, most.saturating_add(1))?;
-            statement.raw_bind_parameter(2, asked)?;
-            let mut rows = statement.raw_query();
-            let mut count = 0;
-            while let Some(row) = rows.next()? {
-                self.ids.push_back(row.get(0)?);
-                count += 1;
-            }
-            self.is_over = count < asked;
+            let (fewest, most_asked) = self.index.asked();
+            self.asked = if jumped > 1 { fewest } else { self.asked.saturating_mul(2).min(most_asked) };
+            self.read(connection, most.saturating_add(1))?;
+            *room = room.saturating_sub(self.asked.saturating_add(fewest));
         }
+    }
+
+    fn read(&mut self, connection: &Connection, below: i64) -> rusqlite::Result<()> {
+        let mut statement = self.index.statement(connection)?;
+        statement.raw_bind_parameter(1, below)?;
+        statement.raw_bind_parameter(2, self.asked)?;
+        let mut rows = statement.raw_query();
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            self.ids.push_back(row.get(0)?);
+            count += 1;
+        }
+        self.is_over = count < self.asked;
+        Ok(())
     }
 }
 
@@ -197,12 +204,13 @@ enum Index<'f> {
 }
 
 impl Index<'_> {
-    /// More where a search takes long to begin, fewer where they stand among the documents.
-    const fn asked_at_once(self) -> u32 {
+    /// How many ids are asked for at a time, at least and at most: more where to begin takes long, fewer where they stand
+    /// among the documents.
+    const fn asked(self) -> (u32, u32) {
         match self {
-            Self::All => 64,
-            Self::Words(_) => 2_048,
-            Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => 256,
+            Self::All => (32, 64),
+            Self::Words(_) => (128, 2_048),
+            Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => (16, 256),
         }
     }
 
@@ -249,7 +257,7 @@ mod tests {
 
     const STORED: i64 = 2_500;
     /// Less than it takes to go through what is common: four indexes of nearly all.
-    const LITTLE: u32 = 9_000;
+    const LITTLE: u32 = 4_000;
 
     /// Many incidents, of which one in 500 is of a status, one of a severity, one of an owner, one of a platform, and one
     /// has a word of its own. Every other one is of a service of its own.
