@@ -16,11 +16,11 @@ use bugle_model::{
 use bugle_store::{
     Backlog, Claim, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Room, Settlement, StoreError,
 };
-use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params, types::Value};
 
 use crate::{
     claims::{Claimed, Claims},
-    codec::{Code, decode, encode, moment, moment_or_none, state},
+    codec::{Code, Packer, decode, encode, moment, moment_or_none, state},
     page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
     sql::deliveries as sql,
@@ -194,10 +194,10 @@ pub(crate) async fn settle(
     let broken = |error| StoreError::new(DOING, error);
     let now = clock.now();
     let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.delivery_id.as_i64()).collect();
-    let mut attempts = Vec::with_capacity(settlements.len());
-    for settlement in &settlements {
-        attempts.push(settlement.attempt.as_deref().map(encode).transpose().map_err(broken)?);
-    }
+    let mut packer = Packer::default();
+    let attempts =
+        settlements.iter().map(|one| one.attempt.as_deref().map(|one| packer.pack(one)).transpose());
+    let attempts = attempts.collect::<Result<Vec<_>, _>>().map_err(broken)?;
     let mut phases = Vec::with_capacity(circuits.len());
     for (destination, circuit) in &circuits {
         phases.push((destination.as_i64(), encode(circuit).map_err(broken)?));
@@ -205,7 +205,7 @@ pub(crate) async fn settle(
     let work = move |connection: &Connection| -> Result<(), Abort> {
         let mut added = Added::default();
         for (settlement, attempt) in settlements.iter().zip(&attempts) {
-            record(connection, settlement, attempt.as_deref(), now, &mut added)?;
+            record(connection, settlement, attempt.as_ref(), now, &mut added)?;
         }
         for (destination, circuit) in &phases {
             connection.prepare_cached(sql::SET_CIRCUIT)?.execute(params![destination, circuit])?;
@@ -220,7 +220,7 @@ pub(crate) async fn settle(
 fn record(
     connection: &Connection,
     settlement: &Settlement,
-    attempt: Option<&str>,
+    attempt: Option<&Value>,
     now: Timestamp,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
@@ -256,7 +256,7 @@ fn record_attempt(
     connection: &Connection,
     id: i64,
     made: Option<u32>,
-    attempt: Option<&str>,
+    attempt: Option<&Value>,
 ) -> rusqlite::Result<()> {
     if let (Some(number), Some(document)) = (made, attempt) {
         connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![id, number, document])?;
