@@ -74,6 +74,7 @@ const PAGES: &[(&str, &[&str])] = &[
             "/incidents?q=lat*&cursor={position}",
             "/incidents?q=host-17*",
             "/incidents?q=latency&status=unresolved&platform=grafana",
+            "/incidents?q=lat*&severity=critical",
             "/incidents?q=unheard",
         ],
     ),
