@@ -21,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params, typ
 use crate::{
     claims::{Claimed, Claims},
     codec::{Code, Packer, decode, encode, moment, moment_or_none, state},
+    events::Events,
     page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
     sql::deliveries as sql,
@@ -29,8 +30,6 @@ use crate::{
 
 /// Attempts of one delivery that are shown.
 const ATTEMPTS_SHOWN_MAX: u32 = 1_000;
-/// Where a claimed delivery's event stands in its row, after the delivery's own columns.
-const EVENT_COLUMN: usize = 12;
 
 /// Makes new deliveries, due at once or blocked.
 pub(crate) fn insert(
@@ -81,22 +80,21 @@ impl Added {
 /// Claims what is due.
 pub(crate) async fn claim_due(
     readers: &Readers,
-    claims: &Arc<Claims>,
+    (claims, events): (&Arc<Claims>, &Arc<Events>),
     destination_id: DestinationId,
     now: Timestamp,
     room: Room,
 ) -> Result<Claim, StoreError> {
-    let claims = Arc::clone(claims);
+    let (claims, events) = (Arc::clone(claims), Arc::clone(events));
     let (claimed, next_retry_at) = readers
         .read("claim deliveries", move |connection| {
             let snapshot = connection.unchecked_transaction()?;
             let (mut claimed, next_retry_at) = claim(&snapshot, claims, destination_id.as_i64(), now, room)?;
-            let mut due_of = snapshot.prepare_cached(sql::CLAIMED)?;
+            let mut delivery_of = snapshot.prepare_cached(sql::ONE)?;
             for id in claimed.ids() {
-                let due = due_of.query_row([id], |row| {
-                    Ok(Due { delivery: read(row)?, event: decode(row, EVENT_COLUMN)? })
-                })?;
-                claimed.push(due);
+                let delivery = delivery_of.query_row([id], read)?;
+                let event = events.one(&snapshot, delivery.event_id)?;
+                claimed.push(Due { delivery, event });
             }
             Ok((claimed, next_retry_at))
         })

@@ -5,8 +5,8 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
-//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `config`,
-//!   `users`, `audit`: the intentions, by noun.
+//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `events`,
+//!   `config`, `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
 //!
@@ -20,6 +20,7 @@ mod codec;
 mod config;
 mod connection;
 mod deliveries;
+mod events;
 mod filter;
 mod incidents;
 mod migrate;
@@ -45,6 +46,7 @@ use crate::{
     checkpoint::Checkpointer,
     claims::Claims,
     connection::{lock, make_folder, open_writer},
+    events::Events,
     migrate::migrate,
     readers::Readers,
     recent::Recent,
@@ -109,6 +111,7 @@ pub struct SqliteStore {
     _checkpointer: Checkpointer,
     claims: Arc<Claims>,
     recent: Arc<Recent>,
+    events: Arc<Events>,
     retention: Arc<Retention>,
     clock: Arc<dyn Clock>,
     _lock: File,
@@ -128,6 +131,7 @@ impl SqliteStore {
             _checkpointer: checkpointer,
             claims: Arc::default(),
             recent: Arc::default(),
+            events: Arc::default(),
             retention: Arc::default(),
             clock: options.clock,
             _lock: lock,

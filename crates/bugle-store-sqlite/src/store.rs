@@ -110,7 +110,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim_due(&self, destination_id: DestinationId, now: Timestamp, room: Room) -> Result<Claim> {
-        deliveries::claim_due(&self.readers, &self.claims, destination_id, now, room).await
+        deliveries::claim_due(&self.readers, (&self.claims, &self.events), destination_id, now, room).await
     }
 
     async fn settle(

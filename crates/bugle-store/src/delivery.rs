@@ -27,7 +27,7 @@ pub struct Due {
     /// The delivery.
     pub delivery: Delivery,
     /// Its event, snapshots included.
-    pub event: Event,
+    pub event: Arc<Event>,
 }
 
 /// How many deliveries a claim may hand out. Each kind has its own room, so that however many of one are due, they never

@@ -290,7 +290,7 @@ impl Dispatcher {
             created_at: now,
             settled_at: None,
         };
-        match attempt::attempt(&self.shared, destination, &Due { delivery, event }).await {
+        match attempt::attempt(&self.shared, destination, &Due { delivery, event: event.into() }).await {
             attempt::Outcome::Tried(attempt) => Ok(*attempt),
             attempt::Outcome::Skipped(reason) => Err(reason),
         }

@@ -37,8 +37,7 @@ statements! {
     /// Retries of a later time than now, from before the clock was turned back.
     TURNED_BACK = "SELECT id FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts > 0 AND \
         scheduled_at > ?2 ORDER BY scheduled_at, id";
-    CLAIMED = concat!("SELECT ", columns!(), ", (SELECT document FROM event WHERE event.id = event_id) \
-        FROM delivery WHERE id = ?1");
+    EVENT = "SELECT document FROM event WHERE id = ?1";
     SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
         settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
         RETURNING attempts, destination_id, incident_id";

@@ -205,7 +205,7 @@ fn configured(number: i64, receiver: &Receiver) -> Destination {
 pub(super) fn due(attempts: u32, at: Timestamp) -> bugle_store::Due {
     let untried = store::delivery(1, DestinationId::from_i64(1), IncidentId::from_i64(1), 1, at);
     bugle_store::Due {
-        event: store::event(&untried),
+        event: store::event(&untried).into(),
         delivery: bugle_model::Delivery { attempts, ..untried },
     }
 }

@@ -227,7 +227,7 @@ impl Store for MemoryStore {
             }
             *left -= 1;
             row.is_claimed = true;
-            claim.due.push(Due { delivery: row.delivery.clone(), event: row.event.clone() });
+            claim.due.push(Due { delivery: row.delivery.clone(), event: row.event.clone().into() });
         }
         Ok(claim)
     }
