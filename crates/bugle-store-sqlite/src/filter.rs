@@ -23,7 +23,7 @@ use crate::{
 /// Documents that are opened for one page; what is in no column is looked for in them.
 const OPENED_MAX: u32 = 1_000;
 /// What may be spent on ids for one page, as [`Index::cost`] counts.
-const COST_MAX: u32 = 12_000;
+const COST_MAX: u32 = 8_000;
 
 /// A page of incidents.
 pub(crate) async fn page(
@@ -127,7 +127,7 @@ struct Run<'f> {
     index: Index<'f>,
     ids: VecDeque<i64>,
     is_over: bool,
-    /// How many are read next: more while all are needed, few while most are jumped over.
+    /// How many were read last: more each time while all are needed, few while most are jumped over.
     asked: u32,
 }
 
@@ -170,7 +170,8 @@ impl Run<'_> {
                 return Ok(None);
             }
             let (fewest, most_asked) = self.index.asked();
-            self.asked = if jumped > 1 { fewest } else { self.asked.saturating_mul(2).min(most_asked) };
+            let is_jumping = jumped > 1 && !matches!(self.index, Index::Words(_));
+            self.asked = if is_jumping { fewest } else { self.asked.saturating_mul(2).min(most_asked) };
             self.read(connection, most.saturating_add(1))?;
             *room = room.saturating_sub(self.index.cost(self.asked));
         }
@@ -204,12 +205,12 @@ enum Index<'f> {
 }
 
 impl Index<'_> {
-    /// How many ids are asked for at a time, at least and at most: many where a search takes long to begin, few where they
-    /// stand among the documents.
+    /// How many ids are asked for at a time, at first and at most: few where they stand among the documents. A search takes
+    /// long to begin, so that going on in one is cheaper than jumping.
     const fn asked(self) -> (u32, u32) {
         match self {
             Self::All => (32, 64),
-            Self::Words(_) => (8_192, 8_192),
+            Self::Words(_) => (64, 8_192),
             Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => (16, 256),
         }
     }
