@@ -268,7 +268,7 @@ mod tests {
 
     const STORED: i64 = 2_500;
     /// Less than it costs to go through what is common.
-    const LITTLE: u32 = 3_000;
+    const LITTLE: u32 = 6_500;
 
     /// Many incidents, of which one in 500 is of a status, one of a severity, one of an owner, one of a platform, and one
     /// has a word of its own. Every other one is of a service of its own.
