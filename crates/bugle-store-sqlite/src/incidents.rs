@@ -253,6 +253,16 @@ pub(crate) async fn events_after(
         .await
 }
 
+/// The events that were committed last, newest first.
+pub(crate) async fn latest_events(readers: &Readers, limit: u32) -> Result<Vec<Event>, StoreError> {
+    readers
+        .read("read the latest events", move |connection| {
+            let mut statement = connection.prepare_cached(sql::EVENTS_LATEST)?;
+            statement.query_map([limit], |row| decode(row, 0))?.collect()
+        })
+        .await
+}
+
 /// Where the event that was committed last stands.
 pub(crate) async fn last_position(readers: &Readers) -> Result<Cursor, StoreError> {
     readers

@@ -101,6 +101,10 @@ impl Store for SqliteStore {
         incidents::events_after(&self.readers, position, limit).await
     }
 
+    async fn latest_events(&self, limit: u32) -> Result<Vec<Event>> {
+        incidents::latest_events(&self.readers, limit).await
+    }
+
     async fn last_position(&self) -> Result<Cursor> {
         incidents::last_position(&self.readers).await
     }

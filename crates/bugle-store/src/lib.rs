@@ -299,6 +299,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Events of all incidents that stand above `position`, in the order of their commits. Whoever goes on from the last
     /// position it was given misses none: nothing is ever committed below a position that was visible.
     async fn events_after(&self, position: Cursor, limit: u32) -> Result<Vec<Committed>>;
+    /// The events that were committed last, newest first.
+    async fn latest_events(&self, limit: u32) -> Result<Vec<Event>>;
     /// Where the event that was committed last stands; 0 when there is none.
     async fn last_position(&self) -> Result<Cursor>;
     /// An incident's alerts.

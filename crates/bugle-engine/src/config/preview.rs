@@ -70,12 +70,4 @@ impl Engine {
         let found = self.store().timeline(place.incident_id, page).await?.data.into_iter().next();
         Ok(found.filter(|event| event.sequence == place.sequence))
     }
-
-    /// The events that were committed last, newest first: about `limit` of them.
-    pub async fn latest_events(&self, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let last = self.store().last_position().await?;
-        let position = Cursor(last.0.saturating_sub(i64::from(limit)).max(0));
-        let committed = self.store().events_after(position, limit).await?;
-        Ok(committed.into_iter().rev().map(|committed| committed.event).collect())
-    }
 }

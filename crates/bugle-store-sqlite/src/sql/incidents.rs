@@ -89,6 +89,7 @@ statements! {
     EVENT_INSERT = "INSERT INTO event (id, incident_id, sequence, document, position) VALUES (?1, ?2, ?3, ?4, \
         max(?1, 1 + coalesce((SELECT max(position) FROM event), 0)))";
     EVENTS_AFTER = "SELECT position, document FROM event WHERE position > ?1 ORDER BY position LIMIT ?2";
+    EVENTS_LATEST = "SELECT document FROM event WHERE position > 0 ORDER BY position DESC LIMIT ?1";
     LAST_POSITION = "SELECT coalesce(max(position), 0) FROM event";
     TIMELINE = "SELECT sequence, document FROM event WHERE incident_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 }

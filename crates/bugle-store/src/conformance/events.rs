@@ -58,6 +58,9 @@ pub async fn events_come_in_the_order_of_their_commits(store: &dyn Store) {
     let step = Step { events: events.collect(), incidents: vec![incident.clone()], ..Step::default() };
     store.commit(step).await.unwrap();
     assert_eq!(above(store, position, 10).await.0, [303, 302, 301]);
+    let latest = store.latest_events(5).await.unwrap();
+    let latest: Vec<_> = latest.iter().map(|event| event.id.as_i64()).collect();
+    assert_eq!(latest, [301, 302, 303, 70, 200], "newest first");
 }
 
 /// Commits ids that interleave with those of the other committers.

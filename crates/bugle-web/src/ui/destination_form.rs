@@ -168,7 +168,7 @@ async fn form(
     dialect: &'static dyn Dialect,
     filter: &Filter,
 ) -> Result<Form, ApiError> {
-    let past = app.engine.latest_events(EVENTS_OFFERED).await?;
+    let past = app.store().latest_events(EVENTS_OFFERED).await?;
     let past_events = past.into_iter().map(|event| {
         let place = json!({"incident_id": event.incident_id, "sequence": event.sequence});
         let title: String = event.incident.title.chars().take(70).collect();

@@ -346,6 +346,9 @@ impl Store for MemoryStore {
     async fn events_after(&self, _: Cursor, _: u32) -> Result<Vec<Committed>> {
         unused()
     }
+    async fn latest_events(&self, _: u32) -> Result<Vec<Event>> {
+        unused()
+    }
     async fn last_position(&self) -> Result<Cursor> {
         unused()
     }
