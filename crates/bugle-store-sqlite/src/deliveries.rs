@@ -10,19 +10,16 @@ use std::{
 };
 
 use bugle_model::{
-    Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Page, Timestamp, delivery::Attempt,
+    Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Timestamp, delivery::Attempt,
     destination::Circuit, id::Id, limits::CLOCK_STEP_MIN,
 };
-use bugle_store::{
-    Backlog, Claim, DeliveryFilter, Due, NewDelivery, Next, PageRequest, Room, Settlement, StoreError,
-};
+use bugle_store::{Backlog, Claim, Due, NewDelivery, Next, Room, Settlement, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params, types::Value};
 
 use crate::{
     claims::{Claimed, Claims},
     codec::{Code, Packer, decode, encode, moment, moment_or_none, state},
     events::Events,
-    page::{EXAMINED_MAX, Pager, below},
     readers::Readers,
     sql::deliveries as sql,
     writer::{Abort, Shield, Writer},
@@ -320,64 +317,6 @@ pub(crate) async fn one(
             Ok(Some((delivery, attempts)))
         })
         .await
-}
-
-/// A page of deliveries.
-pub(crate) async fn page(
-    readers: &Readers,
-    filter: DeliveryFilter,
-    page: PageRequest,
-) -> Result<Page<Delivery>, StoreError> {
-    readers
-        .read("list deliveries", move |connection| {
-            let below = below(page);
-            let destination = filter.destination_id.map(Id::as_i64);
-            let incident = filter.incident_id.map(Id::as_i64);
-            let prepare = |statement| connection.prepare_cached(statement);
-            let collect = |statement: &mut Statement<'_>, params: &[&dyn ToSql]| {
-                collect(statement, params, filter, page)
-            };
-            let of = |statement, owner: i64| {
-                collect(&mut *prepare(statement)?, params![below, EXAMINED_MAX, owner])
-            };
-            let all = |statement| collect(&mut *prepare(statement)?, params![below, EXAMINED_MAX]);
-            match (incident, destination, filter.state) {
-                (Some(incident), _, _) => of(sql::PAGE_OF_INCIDENT, incident),
-                (None, Some(to), Some(DeliveryState::Dead)) => of(sql::PAGE_DEAD_TO_DESTINATION, to),
-                (None, Some(to), Some(state)) if !state.is_settled() => {
-                    of(sql::PAGE_UNSETTLED_TO_DESTINATION, to)
-                }
-                (None, Some(to), _) => of(sql::PAGE_TO_DESTINATION, to),
-                (None, None, Some(DeliveryState::Dead)) => all(sql::PAGE_DEAD),
-                (None, None, _) => all(sql::PAGE),
-            }
-        })
-        .await
-}
-
-fn collect(
-    statement: &mut Statement<'_>,
-    params: &[&dyn ToSql],
-    filter: DeliveryFilter,
-    page: PageRequest,
-) -> rusqlite::Result<Page<Delivery>> {
-    let mut pager = Pager::new(page);
-    let (mut examined, mut last) = (0, 0);
-    let mut rows = statement.query(params)?;
-    while let Some(row) = rows.next()? {
-        let delivery = read(row)?;
-        examined += 1;
-        last = delivery.id.as_i64();
-        if filter.destination_id.is_none_or(|wanted| wanted == delivery.destination_id)
-            && filter.state.is_none_or(|wanted| wanted == delivery.state)
-        {
-            pager.push(last, delivery);
-            if pager.is_full() {
-                break;
-            }
-        }
-    }
-    Ok(if examined == EXAMINED_MAX { pager.finish_early(last) } else { pager.finish() })
 }
 
 pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {

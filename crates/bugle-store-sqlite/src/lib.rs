@@ -5,7 +5,7 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
-//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `redelivery`, `claims`, `events`,
+//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
 //!   `config`, `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
@@ -20,6 +20,7 @@ mod codec;
 mod config;
 mod connection;
 mod deliveries;
+mod delivery_pages;
 mod events;
 mod filter;
 mod incidents;

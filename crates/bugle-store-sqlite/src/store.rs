@@ -13,8 +13,8 @@ use bugle_store::{
 };
 
 use crate::{
-    SqliteStore, activity, audit, config, deliveries, filter, incidents, pipeline, receipts, redelivery,
-    related, retention, users,
+    SqliteStore, activity, audit, config, deliveries, delivery_pages, filter, incidents, pipeline, receipts,
+    redelivery, related, retention, users,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -143,7 +143,7 @@ impl Store for SqliteStore {
     }
 
     async fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>> {
-        deliveries::page(&self.readers, filter, page).await
+        delivery_pages::page(&self.readers, filter, page).await
     }
 
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {

@@ -69,6 +69,7 @@ statements! {
     PAGE_TO_DESTINATION = page!("destination_id = ?3");
     PAGE_UNSETTLED_TO_DESTINATION = concat!("SELECT ", columns!(), " FROM delivery INDEXED BY delivery_unsettled \
         WHERE destination_id = ?3 AND state < 2 AND id < ?1 ORDER BY id DESC LIMIT ?2");
+    DESTINATIONS_WAITED_FOR = "SELECT destination_id FROM backlog WHERE destination_id > -1 AND unsettled > 0";
     PAGE_DEAD = page!("state = 3");
     PAGE_DEAD_TO_DESTINATION = concat!("SELECT ", columns!(), " FROM delivery INDEXED BY delivery_dead_by_destination \
         WHERE destination_id = ?3 AND state = 3 AND id < ?1 ORDER BY id DESC LIMIT ?2");

@@ -10,7 +10,9 @@ use bugle_model::{
 use DeliveryState::{Blocked, Dead, Pending};
 
 use super::{ALL, sample};
-use crate::{Backlog, Claim, DeliveryFilter, Next, RecoverFrom, Recovered, Room, Settlement, Step, Store};
+use crate::{
+    Backlog, Claim, DeliveryFilter, Next, PageRequest, RecoverFrom, Recovered, Room, Settlement, Step, Store,
+};
 
 const OF: IntegrationId = IntegrationId::from_i64(5);
 const TO: DestinationId = DestinationId::from_i64(50);
@@ -372,6 +374,19 @@ pub async fn deliveries_are_filtered(store: &dyn Store) {
     assert_eq!(listed(None, None, Some(1)).await, [112, 111, 102, 101]);
     assert_eq!(listed(Some(51), None, Some(1)).await, [112, 111]);
     assert_eq!(listed(None, Some(Pending), None).await, [201, 111, 102]);
+    for limit in 1..=3 {
+        let filter = DeliveryFilter { state: Some(Pending), ..DeliveryFilter::default() };
+        let (mut seen, mut page) = (Vec::new(), PageRequest { cursor: None, limit });
+        loop {
+            let part = store.deliveries(filter, page).await.unwrap();
+            seen.extend(part.data.iter().map(|delivery| DeliveryId::as_i64(delivery.id)));
+            page.cursor = part.next_cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [201, 111, 102], "{limit} at a time");
+    }
     assert_eq!(listed(Some(51), Some(Blocked), None).await, [112]);
     assert_eq!(listed(Some(50), Some(Pending), None).await, [201, 102]);
     assert_eq!(listed(Some(50), Some(Blocked), None).await, [0_i64; 0]);
