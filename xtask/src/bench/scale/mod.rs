@@ -27,6 +27,7 @@ const ROUNDS: usize = 2;
 
 /// What is stored.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// The part `scale` too, which takes minutes.
     #[arg(long)]
