@@ -14,11 +14,10 @@ use tokio::time::Instant;
 
 /// As many callers that waited at once are a storm: more than the few that a quiet hub's senders keep open together.
 const STORM_CALLERS_MIN: usize = 12;
-/// In a storm the pipeline rests so many times as long as its last batch took: it keeps a seventh of the time.
-const STORM_REST: u32 = 6;
-/// Receipts in one transaction while many callers wait: they wait for it, some 10 ms. Fewer would hardly be
-/// faster, and cost each more.
-const STORM_BATCH_MAX: u32 = 128;
+/// In a storm the pipeline rests so many times as long as its last batch took: it keeps a ninth of the time.
+const STORM_REST: u32 = 8;
+/// Receipts in one transaction while many callers wait: they wait for it, some 6 ms.
+const STORM_BATCH_MAX: u32 = 64;
 /// Receipts in one transaction otherwise. More would make each wait longer; fewer would pay more for durability.
 const BATCH_MAX: u32 = 512;
 /// Longest rest, so that even in a storm what waits moves on several times a second.
@@ -138,7 +137,7 @@ mod tests {
             (MS, 10 * MS, 30, 1, 14),
             (MS, 10 * MS, 3_000, 4, 19),
             (30 * MS, 50 * MS, 3_000, 4, 0),
-            (5 * MS, 25 * MS, 500, 40, 30),
+            (5 * MS, 25 * MS, 500, 40, 40),
             (60 * MS, 25 * MS, 500, 40, 100),
         ] {
             let rest = rest(took, since, arrived, callers);
