@@ -5,7 +5,7 @@
 //! is sent again by hand is blocked only by those before it; one after it that is pending already stays so.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::Arc,
 };
 
@@ -22,6 +22,7 @@ use crate::{
     events::Events,
     readers::Readers,
     sql::deliveries as sql,
+    tally::Tally,
     writer::{Abort, Shield, Writer},
 };
 
@@ -34,7 +35,7 @@ pub(crate) fn insert(
     deliveries: &[NewDelivery],
     at_ms: i64,
 ) -> rusqlite::Result<()> {
-    let mut added = Added::default();
+    let mut added = Tally::of_backlog();
     for new in deliveries {
         let (destination, incident) = (new.destination_id.as_i64(), new.incident_id.as_i64());
         let blocked: bool = connection
@@ -51,27 +52,9 @@ pub(crate) fn insert(
             (!blocked).then_some(at_ms),
             at_ms,
         ])?;
-        added.count(destination, 1);
+        added.count([destination], 1);
     }
     added.store(connection)
-}
-
-/// By how much the backlog of each destination changes.
-#[derive(Default)]
-pub(crate) struct Added(BTreeMap<i64, i64>);
-
-impl Added {
-    pub(crate) fn count(&mut self, destination: i64, by: i64) {
-        *self.0.entry(destination).or_default() += by;
-    }
-
-    pub(crate) fn store(self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(sql::ADD_TO_BACKLOG)?;
-        for (destination, by) in self.0 {
-            statement.execute([destination, by])?;
-        }
-        Ok(())
-    }
 }
 
 /// Claims what is due.
@@ -198,7 +181,7 @@ pub(crate) async fn settle(
         phases.push((destination.as_i64(), encode(circuit).map_err(broken)?));
     }
     let work = move |connection: &Connection| -> Result<(), Abort> {
-        let mut added = Added::default();
+        let mut added = Tally::of_backlog();
         for (settlement, attempt) in settlements.iter().zip(&attempts) {
             record(connection, settlement, attempt.as_ref(), now, &mut added)?;
         }
@@ -217,43 +200,44 @@ fn record(
     settlement: &Settlement,
     attempt: Option<&Value>,
     now: Timestamp,
-    added: &mut Added,
+    added: &mut Tally<1>,
 ) -> rusqlite::Result<()> {
     let id = settlement.delivery_id.as_i64();
-    let tries = i64::from(attempt.is_some());
+    let unsettled: Option<(DeliveryState, u32, i64, i64)> = connection
+        .prepare_cached(sql::UNSETTLED)?
+        .query_row([id], |row| Ok((state(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    let Some((found, made, destination, incident)) = unsettled else { return Ok(()) };
     let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
     let (state, reason) = match &settlement.next {
         Next::RetryAt { at, reason } => {
+            if found != DeliveryState::Pending {
+                return Ok(());
+            }
             let scheduled_at = ended_at.unwrap_or(now.as_millis());
-            let made: Option<u32> = connection
-                .prepare_cached(sql::RETRY)?
-                .query_row(params![id, at.as_millis(), reason, scheduled_at], |row| row.get(0))
-                .optional()?;
-            return record_attempt(connection, id, made, attempt);
+            let values = params![id, made + 1, at.as_millis(), reason, scheduled_at];
+            connection.prepare_cached(sql::RETRY)?.execute(values)?;
+            return record_attempt(connection, id, made + 1, attempt);
         }
         Next::Delivered => (DeliveryState::Delivered, None),
         Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
         Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
     };
-    let settled: Option<(u32, i64, i64)> = connection
-        .prepare_cached(sql::SETTLE)?
-        .query_row(params![id, state.code(), tries, reason, ended_at, now.as_millis()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let Some((made, destination, incident)) = settled else { return Ok(()) };
-    record_attempt(connection, id, Some(made), attempt)?;
-    added.count(destination, -1);
+    let made = made + u32::from(attempt.is_some());
+    let values = params![id, state.code(), made, reason, ended_at, now.as_millis()];
+    connection.prepare_cached(sql::SETTLE)?.execute(values)?;
+    record_attempt(connection, id, made, attempt)?;
+    added.count([destination], -1);
     connection.prepare_cached(sql::UNBLOCK_FIRST)?.execute([destination, incident]).map(drop)
 }
 
 fn record_attempt(
     connection: &Connection,
     id: i64,
-    made: Option<u32>,
+    number: u32,
     attempt: Option<&Value>,
 ) -> rusqlite::Result<()> {
-    if let (Some(number), Some(document)) = (made, attempt) {
+    if let Some(document) = attempt {
         connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![id, number, document])?;
     }
     Ok(())

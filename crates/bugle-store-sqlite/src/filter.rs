@@ -264,6 +264,7 @@ mod tests {
     use crate::{
         codec::Packer,
         incidents::{self, WrittenIncident},
+        tally::Tally,
     };
 
     const STORED: i64 = 2_500;
@@ -288,7 +289,9 @@ mod tests {
                 grouping_key: format!("key-{id}"),
                 ..sample::incident(id, IntegrationId::from_i64(1))
             };
-            incidents::store(&transaction, &WrittenIncident::new(incident, &mut packer).unwrap()).unwrap();
+            let written = WrittenIncident::new(incident, &mut packer).unwrap();
+            let words = incidents::store(&transaction, &written, &mut Tally::of_incidents()).unwrap();
+            incidents::index(&transaction, &written, &words).unwrap();
         }
         transaction.commit().unwrap();
         connection

@@ -11,6 +11,7 @@ use crate::{
     page::{Pager, above, below, rows},
     readers::Readers,
     sql::incidents as sql,
+    tally::Tally,
     words,
     writer::Abort,
 };
@@ -42,8 +43,25 @@ struct Facts {
     words_hash: i64,
 }
 
-/// Stores an incident whose stored revision is the one before it.
-pub(crate) fn store(connection: &Connection, written: &WrittenIncident) -> Result<(), Abort> {
+impl Facts {
+    fn count_key(&self) -> [i64; 2] {
+        [self.status, self.severity]
+    }
+}
+
+/// What the text index needs to learn of an incident that was stored.
+pub(crate) enum Words {
+    New,
+    Changed,
+    Same,
+}
+
+/// Stores an incident whose stored revision is the one before it. Its words are not indexed by this.
+pub(crate) fn store(
+    connection: &Connection,
+    written: &WrittenIncident,
+    counts: &mut Tally<2>,
+) -> Result<Words, Abort> {
     let incident = &written.incident;
     let id = incident.id.as_i64();
     let now = Facts {
@@ -59,8 +77,8 @@ pub(crate) fn store(connection: &Connection, written: &WrittenIncident) -> Resul
     };
     if incident.revision <= 1 {
         write_whole(connection, sql::INSERT, written, &now)?;
-        connection.prepare_cached(sql::WORDS_INSERT)?.execute(params![id, written.words])?;
-        return Ok(());
+        counts.count(now.count_key(), 1);
+        return Ok(Words::New);
     }
     let stored: Option<(u32, Facts)> =
         connection.prepare_cached(sql::FACTS)?.query_row([id], read_facts).optional()?;
@@ -69,11 +87,21 @@ pub(crate) fn store(connection: &Connection, written: &WrittenIncident) -> Resul
     };
     if before == now {
         connection.prepare_cached(sql::TOUCH)?.execute(params![id, incident.revision, written.document])?;
-        return Ok(());
+        return Ok(Words::Same);
     }
     write_whole(connection, sql::UPDATE, written, &now)?;
-    if before.words_hash != now.words_hash {
+    counts.count(before.count_key(), -1);
+    counts.count(now.count_key(), 1);
+    Ok(if before.words_hash == now.words_hash { Words::Same } else { Words::Changed })
+}
+
+/// Indexes the words of an incident.
+pub(crate) fn index(connection: &Connection, written: &WrittenIncident, words: &Words) -> rusqlite::Result<()> {
+    let id = written.incident.id.as_i64();
+    if let Words::Changed = words {
         connection.prepare_cached(sql::WORDS_DELETE)?.execute([id])?;
+    }
+    if let Words::New | Words::Changed = words {
         connection.prepare_cached(sql::WORDS_INSERT)?.execute(params![id, written.words])?;
     }
     Ok(())

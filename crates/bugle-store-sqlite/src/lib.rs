@@ -35,6 +35,7 @@ mod related;
 mod retention;
 mod sql;
 mod store;
+mod tally;
 mod users;
 mod words;
 mod writer;

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_schedules_and_lists.sql"),
     include_str!("../migrations/0010_user_identity.sql"),
     include_str!("../migrations/0011_words.sql"),
+    include_str!("../migrations/0012_counts.sql"),
 ];
 
 /// The schema that this program knows.

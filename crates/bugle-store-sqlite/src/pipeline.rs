@@ -10,6 +10,7 @@ use crate::{
     incidents::{self, WrittenIncident},
     receipts,
     sql::incidents as sql,
+    tally::Tally,
     writer::{Abort, Shield, Writer},
 };
 
@@ -75,9 +76,12 @@ impl WrittenStep {
 
     fn write(&self, connection: &Connection) -> Result<(), Abort> {
         // What may conflict comes first.
+        let mut counts = Tally::of_incidents();
+        let mut words = Vec::with_capacity(self.incidents.len());
         for incident in &self.incidents {
-            incidents::store(connection, incident)?;
+            words.push(incidents::store(connection, incident, &mut counts)?);
         }
+        counts.store(connection)?;
         for (alert, document) in &self.alerts {
             incidents::store_alert(connection, alert, document)?;
         }
@@ -88,6 +92,10 @@ impl WrittenStep {
         deliveries::insert(connection, &self.deliveries, self.at_ms)?;
         for (outcome, signals) in &self.receipts {
             receipts::record(connection, outcome, signals)?;
+        }
+        // Last and in a row: between other writes the text index would write to its pages for each incident.
+        for (incident, words) in self.incidents.iter().zip(&words) {
+            incidents::index(connection, incident, words)?;
         }
         Ok(())
     }

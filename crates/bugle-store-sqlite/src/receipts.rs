@@ -115,7 +115,7 @@ fn place(
     if outcome.state == ReceiptState::Pending {
         connection.prepare_cached(sql::INSERT_INBOX)?.execute(params![id, integration_id])?;
     } else {
-        connection.prepare_cached(sql::REPLACE_OUTCOME)?.execute(params![
+        connection.prepare_cached(sql::PUT_OUTCOME)?.execute(params![
             id,
             integration_id,
             outcome.state.code(),
@@ -159,9 +159,12 @@ pub(crate) fn record(
     let integration_by = |statement: &str| -> rusqlite::Result<Option<i64>> {
         connection.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()
     };
-    let integration = match integration_by(sql::DELETE_INBOX)? {
+    let integration = match integration_by(sql::IN_INBOX)? {
         None => integration_by(sql::INTEGRATION_OF)?,
-        waited => waited,
+        waits => {
+            connection.prepare_cached(sql::DELETE_INBOX)?.execute([id])?;
+            waits
+        }
     };
     let Some(integration) = integration else { return Ok(()) };
     if outcome.state == ReceiptState::Pending {

@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     codec::Code,
-    deliveries::{Added, is_deleted, read},
+    deliveries::{is_deleted, read},
     readers::Readers,
     sql::deliveries as sql,
+    tally::Tally,
     writer::{Abort, Shield, Writer},
 };
 
@@ -22,7 +23,7 @@ pub(crate) async fn redeliver(writer: &Writer, id: DeliveryId, now: Timestamp) -
         if is_deleted(connection, delivery.destination_id.as_i64())? {
             return Ok(false);
         }
-        let mut added = Added::default();
+        let mut added = Tally::of_backlog();
         send_again(connection, &delivery, now, &mut added)?;
         added.store(connection)?;
         Ok(true)
@@ -52,7 +53,7 @@ pub(crate) async fn recover(
         let last = dead.last().filter(|_| count >= limit);
         let rest = last.map(|last| RecoverFrom { created_at: last.created_at, after: last.id });
         dead.sort_by_key(|delivery| (delivery.incident_id, delivery.sequence));
-        let mut added = Added::default();
+        let mut added = Tally::of_backlog();
         for delivery in &dead {
             send_again(connection, delivery, now, &mut added)?;
         }
@@ -87,7 +88,7 @@ fn send_again(
     connection: &Connection,
     delivery: &Delivery,
     now: Timestamp,
-    added: &mut Added,
+    added: &mut Tally<1>,
 ) -> rusqlite::Result<()> {
     let (destination, incident) = (delivery.destination_id.as_i64(), delivery.incident_id.as_i64());
     let blocked: bool = connection
@@ -100,6 +101,6 @@ fn send_again(
         state.code(),
         due_at
     ])?;
-    added.count(destination, 1);
+    added.count([destination], 1);
     Ok(())
 }

@@ -14,9 +14,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     codec::{decode, encode},
-    deliveries::Added,
     receipts,
     sql::{config::REMEMBER_ID_FLOOR, incidents, retention as sql},
+    tally::Tally,
     writer::{Shield, Writer},
 };
 
@@ -182,14 +182,19 @@ fn delete_incident(
         && let_go_of_alerts(connection, id, before, budget)?;
     if done {
         connection.prepare_cached(incidents::WORDS_DELETE)?.execute([id])?;
-        connection.prepare_cached(sql::INCIDENT_DELETE)?.execute([id])?;
+        let key = connection
+            .prepare_cached(sql::INCIDENT_DELETE)?
+            .query_row([id], |row| Ok([row.get(0)?, row.get(1)?]))?;
+        let mut gone = Tally::of_incidents();
+        gone.count(key, -1);
+        gone.store(connection)?;
         budget.spend(1);
     }
     Ok(done)
 }
 
 fn delete_deliveries(connection: &Connection, incident: i64, budget: &mut Budget) -> rusqlite::Result<bool> {
-    let mut gone = Added::default();
+    let mut gone = Tally::of_backlog();
     let done = loop {
         let next: Option<(i64, i64, bool)> = connection
             .prepare_cached(sql::NEXT_DELIVERY)?
@@ -201,7 +206,7 @@ fn delete_deliveries(connection: &Connection, incident: i64, budget: &mut Budget
         }
         connection.prepare_cached(sql::DELIVERY_DELETE)?.execute([id])?;
         if unsettled {
-            gone.count(destination, -1);
+            gone.count([destination], -1);
         }
         budget.spend(1);
         if budget.is_spent() {

@@ -38,12 +38,13 @@ statements! {
     TURNED_BACK = "SELECT id FROM delivery WHERE destination_id = ?1 AND state = 0 AND attempts > 0 AND \
         scheduled_at > ?2 ORDER BY scheduled_at, id";
     EVENT = "SELECT document FROM event WHERE id = ?1";
-    SETTLE = "UPDATE delivery SET state = ?2, attempts = attempts + ?3, next_attempt_at = NULL, reason = ?4, \
-        settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1 AND state IN (0, 1) \
-        RETURNING attempts, destination_id, incident_id";
+    /// Apart from what then changes it: a change that returns something may have to be undone alone, and SQLite copies
+    /// every page before it.
+    UNSETTLED = "SELECT state, attempts, destination_id, incident_id FROM delivery WHERE id = ?1 AND state IN (0, 1)";
+    SETTLE = "UPDATE delivery SET state = ?2, attempts = ?3, next_attempt_at = NULL, reason = ?4, \
+        settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1";
     /// It was tried, whether or not that is on record: one that was never tried would be due at once.
-    RETRY = "UPDATE delivery SET attempts = attempts + 1, next_attempt_at = ?2, reason = ?3, scheduled_at = ?4 \
-        WHERE id = ?1 AND state IN (0) RETURNING attempts";
+    RETRY = "UPDATE delivery SET attempts = ?2, next_attempt_at = ?3, reason = ?4, scheduled_at = ?5 WHERE id = ?1";
     /// An unblocked delivery is due since it was made, so it goes before younger ones.
     UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at, scheduled_at = created_at WHERE state = 1 AND id = \
         (SELECT id FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 ORDER BY sequence LIMIT 1)";

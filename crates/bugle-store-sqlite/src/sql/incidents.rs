@@ -82,6 +82,8 @@ statements! {
         " UNION ALL ", open_with_severity!("1"), " UNION ALL ", open_with_severity!("0"),
         " ORDER BY severity DESC, id DESC LIMIT ?1"
     );
+    ADD_TO_COUNT = "INSERT INTO incident_count (status, severity, incidents) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (status, severity) DO UPDATE SET incidents = incidents + excluded.incidents";
     COUNTS = "SELECT status, severity, incidents FROM incident_count WHERE status >= 0 AND incidents > 0";
 
     /// An event stands at its id, or above all others if one with a larger id was there before it. Positions grow with

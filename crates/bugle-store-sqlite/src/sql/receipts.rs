@@ -19,9 +19,12 @@ statements! {
         dedup_explicit, dedup_hash, alert_key, head, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
-    DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1 RETURNING integration_id";
-    REPLACE_OUTCOME = "INSERT OR REPLACE INTO receipt_outcome (receipt_id, integration_id, state, problem, signals) \
-        VALUES (?1, ?2, ?3, ?4, ?5)";
+    IN_INBOX = "SELECT integration_id FROM inbox WHERE receipt_id = ?1";
+    DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1";
+    /// Unlike a `REPLACE` it need not be undone alone, which would cost a copy of each page that it changes.
+    PUT_OUTCOME = "INSERT INTO receipt_outcome (receipt_id, integration_id, state, problem, signals) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (receipt_id) DO UPDATE SET integration_id = excluded.integration_id, \
+        state = excluded.state, problem = excluded.problem, signals = excluded.signals";
     DELETE_OUTCOME = "DELETE FROM receipt_outcome WHERE receipt_id = ?1";
     INTEGRATION_OF = "SELECT integration_id FROM receipt WHERE id = ?1";
     UPDATE_VERIFICATION = "UPDATE receipt SET verification = ?2 WHERE id = ?1 RETURNING integration_id";

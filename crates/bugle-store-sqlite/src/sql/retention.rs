@@ -32,5 +32,5 @@ statements! {
     SOME_EVENTS_DELETE = some_of!("event", "incident_id = ?1");
     NEXT_ALERT = "SELECT id, document FROM alert WHERE incident_id = ?1 ORDER BY id LIMIT 1";
     ALERT_DELETE = "DELETE FROM alert WHERE id = ?1";
-    INCIDENT_DELETE = "DELETE FROM incident WHERE id = ?1";
+    INCIDENT_DELETE = "DELETE FROM incident WHERE id = ?1 RETURNING status, severity";
 }
