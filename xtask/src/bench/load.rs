@@ -13,6 +13,7 @@ use serde_json::json;
 use super::SECRET;
 use crate::stand::{
     http::{Connection, request},
+    random::Random,
     sign,
 };
 
@@ -188,10 +189,36 @@ fn body(run: &str, number: usize) -> Vec<u8> {
         "tags": ["env:bench", "service:shop"],
         "link": "https://app.example.com/monitors/7",
     });
-    let padding = BODY_BYTES.saturating_sub(alert.to_string().len());
-    alert["message"] =
-        "The 95th percentile is above its target. ".chars().cycle().take(padding).collect::<String>().into();
+    let length = BODY_BYTES.saturating_sub(alert.to_string().len());
+    alert["message"] = text(number as u64, length).into();
     alert.to_string().into_bytes()
+}
+
+/// What a monitor may say. Of words that change and with many numbers: one sentence again and again would take next to no
+/// space once it is packed.
+fn text(seed: u64, length: usize) -> String {
+    const WORDS: &str = "the latency of checkout is above its target on host after deploy since request queue error rate \
+        percentile memory disk usage pool connections timeout upstream region zone replica lag retries consumer offset \
+        partition cache evictions threads blocked payment orders search index shard node restarted probe failed exceeded \
+        window minutes average maximum threshold runbook dashboard owner team escalate when recovered warning critical";
+    let words: Vec<&str> = WORDS.split_whitespace().collect();
+    let mut random = Random::new(seed);
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let place = usize::try_from(random.below(words.len() as u64)).unwrap_or_default();
+        text.extend(words.get(place).copied());
+        text.push(' ');
+        if random.below(5) == 0 {
+            text.extend([
+                random.below(10_000).to_string(),
+                ".".into(),
+                random.below(100).to_string(),
+                " ".into(),
+            ]);
+        }
+    }
+    text.truncate(length);
+    text
 }
 
 #[cfg(test)]
