@@ -68,7 +68,11 @@ pub struct Outbound {
 impl Outbound {
     /// The body as it may be stored and shown; `secret` is the one that was in [`Wishes`].
     pub fn shown_body(&self, secret: Option<&str>) -> String {
-        let body = String::from_utf8_lossy(&self.body).into_owned();
+        // Nearly always text, which the replacing conversion would look at byte by byte.
+        let body = match str::from_utf8(&self.body) {
+            Ok(body) => body.to_owned(),
+            Err(_) => String::from_utf8_lossy(&self.body).into_owned(),
+        };
         match secret {
             Some(secret) if self.body_holds_secret && !secret.is_empty() => {
                 let quoted = serde_json::to_string(secret).unwrap_or_default();
