@@ -4,10 +4,7 @@
 //! whenever one settles the first of those that are left is unblocked. A dead one is settled and blocks nobody. One that
 //! is sent again by hand is blocked only by those before it; one after it that is pending already stays so.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use bugle_model::{
     Clock, Delivery, DeliveryId, DeliveryState, DestinationId, Timestamp, delivery::Attempt,

@@ -96,7 +96,11 @@ pub(crate) fn store(
 }
 
 /// Indexes the words of an incident.
-pub(crate) fn index(connection: &Connection, written: &WrittenIncident, words: &Words) -> rusqlite::Result<()> {
+pub(crate) fn index(
+    connection: &Connection,
+    written: &WrittenIncident,
+    words: &Words,
+) -> rusqlite::Result<()> {
     let id = written.incident.id.as_i64();
     if let Words::Changed = words {
         connection.prepare_cached(sql::WORDS_DELETE)?.execute([id])?;

@@ -8,7 +8,7 @@
 //! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
 //!   `config`, `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
-//! - `sql`: every statement. `codec`, `page`, `words`: rows, pages and searches.
+//! - `sql`: every statement. `codec`, `page`, `words`, `tally`: rows, pages, searches and counts.
 //!
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
 

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 const STORM_CALLERS_MIN: usize = 12;
 /// In a storm the pipeline rests so many times as long as its last batch took: it keeps a ninth of the time.
 const STORM_REST: u32 = 8;
-/// Receipts in one transaction while many callers wait: they wait for it, some 6 ms.
-const STORM_BATCH_MAX: u32 = 64;
+/// Receipts in one transaction while many callers wait: they wait for it, some 10 ms.
+const STORM_BATCH_MAX: u32 = 128;
 /// Receipts in one transaction otherwise. More would make each wait longer; fewer would pay more for durability.
 const BATCH_MAX: u32 = 512;
 /// Longest rest, so that even in a storm what waits moves on several times a second.
