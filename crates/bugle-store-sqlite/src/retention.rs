@@ -289,7 +289,7 @@ mod tests {
 
     /// What a deleted destination would have got was counted too.
     #[test]
-    fn the_backlog_loses_what_is_deleted_unsettled() {
+    fn what_is_deleted_is_counted_no_more() {
         let mut connection = Connection::open_in_memory().unwrap();
         crate::migrate::migrate(&mut connection).unwrap();
         connection
@@ -299,7 +299,8 @@ mod tests {
                     words_hash, document) VALUES (1, 1, 3, 0, '', 'custom', 'key', 10, 0, '{}');
                  INSERT INTO delivery (id, destination_id, incident_id, event_id, sequence, state, created_at) \
                     VALUES (2, 50, 1, 8, 1, 0, 5), (3, 50, 1, 9, 2, 1, 5), (4, 50, 1, 7, 1, 2, 5), (5, 50, 6, 7, 1, 0, 5);
-                 INSERT INTO backlog VALUES (50, 3);",
+                 INSERT INTO backlog VALUES (50, 3);
+                 INSERT INTO incident_count VALUES (3, 0, 4), (3, 1, 5);",
             )
             .unwrap();
         let before = PruneBefore { receipts: None, incidents: Some(Timestamp::from_millis(11)) };
@@ -311,5 +312,9 @@ mod tests {
             })
             .unwrap();
         assert_eq!((unsettled, left), (1, 5));
+        let counts: String = connection
+            .query_row("SELECT group_concat(incidents, ' ') FROM incident_count", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(counts, "3 5");
     }
 }
