@@ -95,6 +95,18 @@ impl Packer {
     }
 }
 
+/// How long a stored document is as text, whether or not it is packed.
+pub(crate) fn unpacked_bytes(stored: ValueRef<'_>) -> usize {
+    match stored {
+        ValueRef::Blob(packed) => packed
+            .first_chunk()
+            .and_then(|size| usize::try_from(u32::from_le_bytes(*size)).ok())
+            .unwrap_or_default(),
+        ValueRef::Text(text) => text.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    }
+}
+
 /// Reads a document, packed or not.
 pub(crate) fn decode<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     decode_or_none(row, column)?
@@ -171,9 +183,15 @@ mod tests {
                 _ => 0,
             };
             assert!(size < 4_000, "{size}");
-            let read: Vec<String> =
-                connection.query_row("SELECT ?1", [stored], |row| decode(row, 0)).unwrap();
-            assert_eq!(read, document);
+            let (read, bytes): (Vec<String>, usize) = connection
+                .query_row("SELECT ?1", [stored], |row| {
+                    Ok((decode(row, 0)?, unpacked_bytes(row.get_ref(0)?)))
+                })
+                .unwrap();
+            assert_eq!(
+                (read, bytes),
+                (document.iter().map(ToString::to_string).collect(), encode(&document).unwrap().len())
+            );
         }
         let broken = connection.query_row("SELECT x'00010000ff'", [], |row| decode::<Vec<String>>(row, 0));
         assert!(broken.is_err(), "{broken:?}");

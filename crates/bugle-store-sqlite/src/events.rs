@@ -10,10 +10,14 @@ use std::{
 use bugle_model::{Event, EventId};
 use rusqlite::Connection;
 
-use crate::{codec::decode, sql::deliveries as sql};
+use crate::{
+    codec::{decode, unpacked_bytes},
+    sql::deliveries as sql,
+};
 
-/// Stored bytes of the events that are remembered; in memory they take some three times as much.
-const BYTES_MAX: usize = 512 * 1024;
+/// Bytes of the events that are remembered, as JSON and not as packed: what repeats itself takes next to nothing stored, and
+/// all of it in memory.
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The latest of them.
 #[derive(Debug, Default)]
@@ -22,7 +26,7 @@ pub(crate) struct Events(Mutex<Remembered>);
 #[derive(Debug, Default)]
 struct Remembered {
     by_id: HashMap<EventId, Arc<Event>>,
-    /// With their stored bytes, the oldest first.
+    /// With their bytes, the oldest first.
     order: VecDeque<(EventId, usize)>,
     bytes: usize,
 }
@@ -35,7 +39,7 @@ impl Events {
             return Ok(Arc::clone(known));
         }
         let (event, bytes) = connection.prepare_cached(sql::EVENT)?.query_row([id.as_i64()], |row| {
-            Ok((Arc::new(decode(row, 0)?), row.get_ref(0)?.as_bytes()?.len()))
+            Ok((Arc::new(decode(row, 0)?), unpacked_bytes(row.get_ref(0)?)))
         })?;
         lock().remember(id, Arc::clone(&event), bytes);
         Ok(event)
