@@ -17,6 +17,7 @@ pub(crate) const TOKEN_PARAMETER: &str = "token";
 /// The setting that [`unsigned`] reads.
 pub(crate) const TOKEN_HEADER_SETTING: Setting = Setting {
     name: "token_header",
+    choices: &[],
     doc: "The header in which the sender puts the secret. `X-Bugle-Token` by default.",
 };
 

@@ -18,6 +18,7 @@ pub struct Custom;
 
 const SIGNATURE_HEADER_SETTING: Setting = Setting {
     name: "signature_header",
+    choices: &[],
     doc: "The header that carries `sha256=` and the HMAC-SHA256 of the body in hexadecimal. When it is set, nothing else \
           proves a call. Unset, the usual headers and tokens are tried.",
 };

@@ -32,11 +32,13 @@ const SENDER: Sender = Sender {
 
 const SIGNATURE_HEADER_SETTING: Setting = Setting {
     name: "signature_header",
+    choices: &[],
     doc: "The header of the signature, when the contact point renames it. X-Grafana-Alerting-Signature by default.",
 };
 
 const TIMESTAMP_HEADER_SETTING: Setting = Setting {
     name: "timestamp_header",
+    choices: &[],
     doc: "What the contact point has as Timestamp Header. When it is set, only a signature over timestamp and body that is at \
           most five minutes old proves a call; nothing else does.",
 };

@@ -31,6 +31,7 @@ use rule::{Found, Rule};
 /// The setting that holds a mapping.
 pub const MAPPING_SETTING: Setting = Setting {
     name: "mapping",
+    choices: &[],
     doc: "Which part of the body is which field, such as {\"title\": \"alert.name\", \"status\": {\"path\": \"state\", \
           \"values\": {\"ALARM\": \"firing\", \"OK\": \"resolved\"}}}. A path is a JSON Pointer (/alert/name) or has dots \
           (alert.name). Fields that it does not name are looked for under their usual names.",

@@ -73,24 +73,30 @@ pub struct Setting {
     pub name: &'static str,
     /// What it is for, in a sentence.
     pub doc: &'static str,
+    /// Its values, when there are only a few; none when it is free.
+    pub choices: &'static [&'static str],
 }
 
 /// The settings that every integration has, read by [`bugle_model::Integration`].
 pub const COMMON_SETTINGS: &[Setting] = &[
     Setting {
         name: "reopen_window_seconds",
+        choices: &[],
         doc: "For how long after it resolved an incident reopens when an alert of it fires again. 600 by default.",
     },
     Setting {
         name: "resolve",
+        choices: &["source", "person"],
         doc: "`source` (default): an incident resolves when all its alerts have. `person`: somebody must resolve it.",
     },
     Setting {
         name: "group_by",
+        choices: &["source", "alert"],
         doc: "`source` (default): the source's own groups become incidents. `alert`: each alert is its own incident.",
     },
     Setting {
         name: "default_severity",
+        choices: &["critical", "high", "medium", "low", "info"],
         doc: "The severity of an alert whose source says none. `medium` by default.",
     },
 ];

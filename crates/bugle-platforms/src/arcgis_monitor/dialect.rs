@@ -48,18 +48,21 @@ impl Dialect for ArcGisMonitorDialect {
 
     fn settings(&self) -> &'static [Setting] {
         &[
-            Setting { name: NOTIFICATION_ID.0, doc: "The notification's id in `info.id`. `1` by default." },
+            Setting { name: NOTIFICATION_ID.0, choices: &[], doc: "The notification's id in `info.id`. `1` by default." },
             Setting {
                 name: NOTIFICATION_NAME.0,
+                choices: &[],
                 doc: "The notification's name in `info.name`. `Bugle` by default.",
             },
             Setting {
                 name: MONITOR_URL,
+                choices: &[],
                 doc: "The server's address in `info.monitor_url`, for incidents that did not come from ArcGIS Monitor. Bugle's \
                       public URL by default.",
             },
             Setting {
                 name: VERSION.0,
+                choices: &[],
                 doc: "The server's version in `info.version`. `2024.0.0` by default.",
             },
         ]

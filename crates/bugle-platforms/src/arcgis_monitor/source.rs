@@ -22,6 +22,7 @@ pub struct ArcGisMonitor;
 /// The setting that says what becomes of ArcGIS Monitor's incidents.
 const INCIDENTS: Setting = Setting {
     name: "incidents",
+    choices: &["ignore", "alerts"],
     doc: "`ignore` (default): events about ArcGIS Monitor's incidents, which people write for maintenance as well as for \
           outages, are kept as receipts only. `alerts`: each is an alert of its own.",
 };

@@ -16,6 +16,7 @@ pub struct StandardWebhooks;
 /// The setting that both of Bugle's own dialects have.
 pub(super) const INCLUDE_RAW: Setting = Setting {
     name: "include_raw",
+    choices: &["true", "false"],
     doc: "`true` sends what the monitoring platform sent for the alert as `alert.raw`. `false` by default.",
 };
 

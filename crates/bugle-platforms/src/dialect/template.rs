@@ -42,10 +42,12 @@ impl Dialect for Template {
             INCLUDE_RAW,
             Setting {
                 name: "signature",
+                choices: &["sha256", "none"],
                 doc: "`sha256` (default): the body's HMAC-SHA256 is sent as `sha256=<hex>`, when there is a secret that no placeholder uses. `none`: nothing is signed.",
             },
             Setting {
                 name: "signature_header",
+                choices: &[],
                 doc: "The header that carries the signature. `X-Bugle-Signature` by default.",
             },
         ]

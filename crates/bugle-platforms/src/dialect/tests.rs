@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     scheme::{Sealer, VerifyContext, verify},
     source::Inbound,
+    table,
 };
 
 /// `bugle-test-key-of-32-bytes-long!`.
@@ -438,4 +439,31 @@ fn answers_are_judged_by_their_status() {
         assert_eq!(judge(status, after), Verdict::Retry { reason, after, throttle: expected }, "{status}");
     }
     assert_eq!((judge(204, None), judge(410, None)), (Verdict::Delivered, Verdict::Gone));
+}
+
+/// What a form offers is taken, and nothing else in its place.
+#[test]
+fn the_choices_of_a_setting_are_all_that_it_takes() {
+    let mut offered = 0;
+    for dialect in table::DIALECTS {
+        for setting in dialect.settings().iter().filter(|setting| !setting.choices.is_empty()) {
+            for choice in setting.choices {
+                let value = choice.parse::<bool>().map_or_else(|_| Value::from(*choice), Value::from);
+                let asked = Asked::default().setting(setting.name, value);
+                assert_eq!(dialect.check(&asked.wishes()), Ok(()), "{} {choice}", setting.name);
+                offered += 1;
+            }
+            refusal(*dialect, &Asked::default().setting(setting.name, "something else"));
+        }
+    }
+    assert!(offered > 0);
+    for source in table::SOURCES {
+        for setting in source.settings() {
+            let taken = |value: &str| {
+                source.check_settings(&Map::from_iter([(setting.name.to_owned(), value.into())]))
+            };
+            assert!(setting.choices.iter().all(|choice| taken(choice).is_ok()), "{}", setting.name);
+            assert!(setting.choices.is_empty() || taken("something else").is_err(), "{}", setting.name);
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub struct MetaplaneDialect;
 /// The setting that names the header of the signature, and its default.
 const SIGNATURE_HEADER: Setting = Setting {
     name: "signature_header",
+    choices: &[],
     doc: "The header that carries the body's HMAC-SHA256 in hexadecimal, when there is a secret. `X-Metaplane-Signature` by \
           default: Metaplane does not publish its own.",
 };

@@ -9,6 +9,7 @@ use crate::source::Setting;
 /// The setting that says which labels acknowledge.
 pub(super) const ACKNOWLEDGED_SETTING: Setting = Setting {
     name: "acknowledged_labels",
+    choices: &[],
     doc: "Names of labels with which an opened incident counts as acknowledged, whatever their case. \
           `[\"acknowledged\", \"investigating\", \"work_in_progress\"]` by default; an empty list for none.",
 };
@@ -16,6 +17,7 @@ pub(super) const ACKNOWLEDGED_SETTING: Setting = Setting {
 /// The setting that says which labels are severities.
 pub(super) const SEVERITY_SETTING: Setting = Setting {
     name: "severity_labels",
+    choices: &[],
     doc: "Severities by label, such as `{\"finance\": \"critical\"}`. Labels that are severities by themselves (`P1`, \
           `high`, `severity: low`) need not be listed.",
 };

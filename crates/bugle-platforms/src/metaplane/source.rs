@@ -26,6 +26,7 @@ pub struct Metaplane;
 /// The setting that names the header of the signature, which Metaplane does not publish.
 const SIGNATURE_HEADER: Setting = Setting {
     name: "signature_header",
+    choices: &[],
     doc: "The header in which Metaplane signs, where its signing is on: HMAC-SHA256 of the body, hexadecimal or base64, alone \
           or after `sha256=`. When it is set, nothing else proves a call.",
 };

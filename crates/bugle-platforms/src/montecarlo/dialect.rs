@@ -34,6 +34,7 @@ pub struct MonteCarloDialect;
 
 const ACCOUNT_ID: Setting = Setting {
     name: "account_id",
+    choices: &[],
     doc: "What stands as `account.id`, by which a receiver may tell accounts apart. \
           `00000000-0000-0000-0000-000000000000` by default.",
 };

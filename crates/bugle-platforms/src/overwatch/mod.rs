@@ -37,12 +37,14 @@ const SIGNATURE_HEADER: &str = "signature_header";
 /// The header that carries the signature, as the setting is documented for incoming calls.
 const SIGNATURE_HEADER_IN: Setting = Setting {
     name: SIGNATURE_HEADER,
+    choices: &[],
     doc: "The header in which the sender puts `sha256=` and the body's HMAC-SHA256. `X-Overwatch-Signature` by default.",
 };
 
 /// The same for outgoing calls.
 const SIGNATURE_HEADER_OUT: Setting = Setting {
     name: SIGNATURE_HEADER,
+    choices: &[],
     doc: "The header in which `sha256=` and the body's HMAC-SHA256 are sent. None by default: the secret is then sent as `Authorization: Bearer`.",
 };
 

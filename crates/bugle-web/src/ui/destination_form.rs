@@ -76,6 +76,8 @@ struct SettingField {
     name: &'static str,
     label: String,
     doc: Doc,
+    /// Its values, when there are only a few.
+    choices: &'static [&'static str],
     value: String,
 }
 
@@ -178,6 +180,7 @@ async fn form(
         name: setting.name,
         label: label(setting.name),
         doc: Doc(setting.doc),
+        choices: setting.choices,
         value: String::new(),
     });
     Ok(Form {

@@ -226,12 +226,6 @@ fn fields(source: &dyn Source, integration: &Integration) -> Vec<Field> {
 }
 
 fn field(setting: &Setting, value: Option<&Value>) -> Field {
-    let words: &[&str] = match setting.name {
-        "resolve" => &["source", "person"],
-        "group_by" => &["source", "alert"],
-        "default_severity" => &["critical", "high", "medium", "low", "info"],
-        _ => &[],
-    };
     let is_structure =
         setting.name == "mapping" || value.is_some_and(|value| value.is_object() || value.is_array());
     let is_number = setting.name == "reopen_window_seconds" || value.is_some_and(Value::is_number);
@@ -244,7 +238,7 @@ fn field(setting: &Setting, value: Option<&Value>) -> Field {
     Field {
         name: setting.name,
         doc: Markdown::inline(setting.doc),
-        choices: words.iter().map(|word| (*word, *word == text)).collect(),
+        choices: setting.choices.iter().map(|word| (*word, *word == text)).collect(),
         kind: match (is_structure, is_number) {
             (true, _) => "json",
             (_, true) => "number",

@@ -53,7 +53,11 @@ async fn every_dialect_has_a_form_of_its_settings() {
         let page = ada.see(&path).await;
         expect_page(&page, 200);
         for setting in dialect.settings() {
-            assert!(page.text.contains(&format!("name=\"settings.{}\"", setting.name)), "{}", setting.name);
+            let field = if setting.choices.is_empty() { "<input" } else { "<select" };
+            let field = format!("{field} name=\"settings.{}\"", setting.name);
+            assert!(page.text.contains(&field), "{field}");
+            let offers = |choice: &&str| page.text.contains(&format!("<option>{choice}</option>"));
+            assert!(setting.choices.iter().all(offers), "{}", setting.name);
         }
     }
     expect_page(&ada.see("/destinations/new?dialect=none").await, 404);

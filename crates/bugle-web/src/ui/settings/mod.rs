@@ -46,7 +46,7 @@ struct Role {
 /// The roles, with what they mean.
 fn roles(chosen: Scope) -> Vec<Role> {
     let all = [
-        (Scope::Read, "read: look at everything that is not a secret"),
+        (Scope::Read, "read: look at all but secrets"),
         (Scope::Operate, "operate: also act on incidents and calls"),
         (Scope::Admin, "admin: also change how the hub is set up"),
     ];
