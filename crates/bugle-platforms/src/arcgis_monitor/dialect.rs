@@ -48,7 +48,11 @@ impl Dialect for ArcGisMonitorDialect {
 
     fn settings(&self) -> &'static [Setting] {
         &[
-            Setting { name: NOTIFICATION_ID.0, choices: &[], doc: "The notification's id in `info.id`. `1` by default." },
+            Setting {
+                name: NOTIFICATION_ID.0,
+                choices: &[],
+                doc: "The notification's id in `info.id`. `1` by default.",
+            },
             Setting {
                 name: NOTIFICATION_NAME.0,
                 choices: &[],
