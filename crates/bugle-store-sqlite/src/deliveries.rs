@@ -188,7 +188,7 @@ pub(crate) async fn settle(
         Ok(added.store(connection)?)
     };
     let claims = Arc::clone(claims);
-    Ok(writer.write_then(DOING, Shield::Savepoint, work, move || claims.give_up(ids)).await?)
+    Ok(writer.write_then(DOING, Shield::Savepoint, work, move |()| claims.give_up(ids)).await?)
 }
 
 /// Records one outcome. One of a delivery that is settled already changes nothing.

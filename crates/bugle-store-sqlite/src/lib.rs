@@ -2,6 +2,7 @@
 //!
 //! Layout:
 //! - `connection`, `migrate`: the file, its settings, its schema.
+//! - `journal`, `fresh`: where a call is made durable, and how it comes into the database.
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
@@ -23,7 +24,9 @@ mod deliveries;
 mod delivery_pages;
 mod events;
 mod filter;
+mod fresh;
 mod incidents;
+mod journal;
 mod migrate;
 mod page;
 mod pipeline;
@@ -49,9 +52,10 @@ use crate::{
     claims::Claims,
     connection::{lock, make_folder, open_writer},
     events::Events,
+    fresh::Fresh,
+    journal::Journal,
     migrate::migrate,
     readers::Readers,
-    recent::Recent,
     retention::Retention,
     writer::Writer,
 };
@@ -72,6 +76,14 @@ pub enum OpenError {
         folder: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What should be the journal is something else.
+    #[error(
+        "`{}` is not a journal of Bugle, or is damaged; it may hold calls that are not in the database yet: restore it from a backup of the same moment as the database, or move it away to go on without them", path.display()
+    )]
+    Journal {
+        /// The file.
+        path: PathBuf,
     },
     /// A newer version has written it.
     #[error(
@@ -107,12 +119,13 @@ impl Default for Options {
 /// The embedded store. Dropping it waits for what was asked of it, and lets go of the data folder.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // In the order in which they must go: no more writes, then no more checkpoints, then the lock.
+    // In the order in which they must go: no more receipts, no more writes, no more checkpoints, then the lock.
+    journal: Journal,
     writer: Writer,
     readers: Readers,
     _checkpointer: Checkpointer,
     claims: Arc<Claims>,
-    recent: Arc<Recent>,
+    fresh: Arc<Fresh>,
     events: Arc<Events>,
     retention: Arc<Retention>,
     clock: Arc<dyn Clock>,
@@ -126,13 +139,17 @@ impl SqliteStore {
         let lock = lock(folder)?;
         let mut connection = open_writer(folder)?;
         migrate(&mut connection)?;
+        let ring = journal::recover(folder, &mut connection)?;
         let (checkpointer, signals) = Checkpointer::start(folder)?;
+        let writer = Writer::start(folder, connection, signals)?;
+        let fresh = Arc::new(Fresh::new(ring.next()));
         Ok(Self {
             readers: Readers::start(folder, options.readers)?,
-            writer: Writer::start(folder, connection, signals)?,
+            journal: Journal::start(folder, ring, &fresh, writer.post())?,
+            writer,
             _checkpointer: checkpointer,
             claims: Arc::default(),
-            recent: Arc::default(),
+            fresh,
             events: Arc::default(),
             retention: Arc::default(),
             clock: options.clock,

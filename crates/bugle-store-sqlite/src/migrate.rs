@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_user_identity.sql"),
     include_str!("../migrations/0011_words.sql"),
     include_str!("../migrations/0012_counts.sql"),
+    include_str!("../migrations/0013_journal.sql"),
 ];
 
 /// The schema that this program knows.

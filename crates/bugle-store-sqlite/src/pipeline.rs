@@ -1,5 +1,7 @@
 //! Committing one step of the pipeline, or one action on an incident: whole or not at all.
 
+use std::sync::Arc;
+
 use bugle_model::{Alert, Event};
 use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
 use rusqlite::{Connection, ErrorCode, ffi, params, types::Value};
@@ -7,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, ffi, params, types::Value};
 use crate::{
     codec::{Packer, encode},
     deliveries,
+    fresh::{Filed, Fresh},
     incidents::{self, WrittenIncident},
     receipts,
     sql::incidents as sql,
@@ -31,11 +34,13 @@ struct EventKey {
 }
 
 /// Commits a step.
-pub(crate) async fn commit(writer: &Writer, step: Step) -> Result<(), CommitError> {
+pub(crate) async fn commit(writer: &Writer, fresh: &Arc<Fresh>, step: Step) -> Result<(), CommitError> {
     const DOING: &str = "commit the step";
     let step = WrittenStep::new(step).map_err(|error| StoreError::new(DOING, error))?;
-    let work = move |connection: &Connection| step.write(connection).map_err(conflict);
-    Ok(writer.write(DOING, Shield::Savepoint, work).await?)
+    let (before, after) = (Arc::clone(fresh), Arc::clone(fresh));
+    let work = move |connection: &Connection| step.write(connection, &before).map_err(conflict);
+    let on_commit = move |filed: &Filed| after.filed(filed);
+    Ok(writer.write_then(DOING, Shield::Savepoint, work, on_commit).await.map(drop)?)
 }
 
 impl WrittenStep {
@@ -74,7 +79,7 @@ impl WrittenStep {
         })
     }
 
-    fn write(&self, connection: &Connection) -> Result<(), Abort> {
+    fn write(&self, connection: &Connection, fresh: &Fresh) -> Result<Filed, Abort> {
         // What may conflict comes first.
         let mut counts = Tally::of_incidents();
         let mut words = Vec::with_capacity(self.incidents.len());
@@ -90,14 +95,15 @@ impl WrittenStep {
             connection.prepare_cached(sql::EVENT_INSERT)?.execute(values)?;
         }
         deliveries::insert(connection, &self.deliveries, self.at_ms)?;
+        let mut filed = Filed::default();
         for (outcome, signals) in &self.receipts {
-            receipts::record(connection, outcome, signals)?;
+            receipts::record(connection, fresh, outcome, signals, &mut filed)?;
         }
         // Last and in a row: between other writes the text index would write to its pages for each incident.
         for (incident, words) in self.incidents.iter().zip(&words) {
             incidents::index(connection, incident, words)?;
         }
-        Ok(())
+        Ok(filed)
     }
 }
 

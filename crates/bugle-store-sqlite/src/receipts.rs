@@ -10,12 +10,15 @@ use bugle_model::{
 };
 use bugle_store::{Appended, Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
+    fresh::{Filed, Fresh},
+    journal::Journal,
     page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
-    recent::{Body, Recent},
+    recent::Body,
     sql::receipts as sql,
     writer::{Abort, Shield, Writer},
 };
@@ -26,34 +29,40 @@ const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PUSHED_OUT_MAX: i64 = 16;
 
 /// A receipt with its documents written, so that the writer does not have to.
-struct Written {
-    receipt: Receipt,
-    verification: String,
-    head: String,
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) receipt: Receipt,
+    pub(crate) verification: Box<RawValue>,
+    pub(crate) head: Box<RawValue>,
 }
 
 /// Keeps a receipt.
 pub(crate) async fn append(
+    journal: &Journal,
     writer: &Writer,
-    recent: &Arc<Recent>,
     receipt: Receipt,
 ) -> Result<Appended, StoreError> {
     const DOING: &str = "keep the receipt";
     let broken = |error| StoreError::new(DOING, error);
-    let row = Written {
-        verification: encode(&receipt.verification).map_err(broken)?,
-        head: encode(&receipt.head).map_err(broken)?,
+    let written = Written {
+        verification: to_raw_value(&receipt.verification).map_err(broken)?,
+        head: to_raw_value(&receipt.head).map_err(broken)?,
         receipt,
     };
-    let body = Body::of(&row.receipt);
-    let (recent, remembered) = (Arc::clone(recent), Arc::clone(recent));
+    let written = match journal.append(DOING, written).await? {
+        Ok(appended) => return Ok(appended),
+        Err(written) => written,
+    };
+    let body = Body::of(&written.receipt);
+    let (recent, remembered) = (Arc::clone(journal.recent()), Arc::clone(journal.recent()));
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
-    let shield = if row.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
+    let shield =
+        if written.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
     let work = move |connection: &Connection| {
-        Ok(insert(connection, &row, body.as_ref().and_then(|body| recent.before(body)))?)
+        Ok(insert(connection, &written, body.as_ref().and_then(|body| recent.before(body)))?)
     };
     // Not before the commit: one that was undone is not there, so no other is its duplicate.
-    let on_commit = move || body.into_iter().for_each(|body| remembered.remember(body));
+    let on_commit = move |_: &Appended| body.into_iter().for_each(|body| remembered.remember(body));
     Ok(writer.write_then(DOING, shield, work, on_commit).await?)
 }
 
@@ -63,39 +72,49 @@ fn insert(
     same_body: Option<ReceiptId>,
 ) -> rusqlite::Result<Appended> {
     let receipt = &row.receipt;
-    let rejected = receipt.state == ReceiptState::Rejected;
-    let key = receipt.dedup_key.filter(|_| !rejected);
-    let same_id = key.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
-    let duplicate_of = same_id.or(same_body);
-    connection.prepare_cached(sql::INSERT)?.execute(params![
-        receipt.id.as_i64(),
-        receipt.integration_id.as_i64(),
-        receipt.received_at.as_millis(),
-        receipt.remote_ip.to_string(),
-        receipt.correlation_id,
-        row.verification,
-        key.map(|key| key.explicit),
-        key.as_ref().map(|key| key.hash.as_slice()),
-        receipt.alert_key,
-        row.head,
-        receipt.body,
-    ])?;
-    let state = match key {
-        Some(DedupKey { explicit: true, .. }) if duplicate_of.is_some() => ReceiptState::Duplicate,
-        _ => receipt.state,
+    let explicit = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected);
+    let same_id = explicit.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
+    insert_row(connection, row)?;
+    let state = if same_id.or(same_body).is_some() && explicit.is_some() {
+        ReceiptState::Duplicate
+    } else {
+        receipt.state
     };
     let outcome =
         ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
     place(connection, receipt.integration_id.as_i64(), &outcome, None)?;
     push_out(connection, receipt.integration_id.as_i64(), state)?;
-    Ok(Appended { duplicate_of })
+    Ok(Appended { duplicate_of: same_id.or(same_body) })
+}
+
+/// Inserts what a receipt is and not where it stands; false when it is there already.
+pub(crate) fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> {
+    let receipt = &row.receipt;
+    let key = receipt.dedup_key.filter(|_| receipt.state != ReceiptState::Rejected);
+    let inserted = connection.prepare_cached(sql::INSERT)?.execute(params![
+        receipt.id.as_i64(),
+        receipt.integration_id.as_i64(),
+        receipt.received_at.as_millis(),
+        receipt.remote_ip.to_string(),
+        receipt.correlation_id,
+        row.verification.get(),
+        key.map(|key| key.explicit),
+        key.as_ref().map(|key| key.hash.as_slice()),
+        receipt.alert_key,
+        row.head.get(),
+        receipt.body,
+    ])?;
+    Ok(inserted > 0)
+}
+
+/// Puts a receipt into the inbox.
+pub(crate) fn insert_inbox(connection: &Connection, receipt: &Receipt) -> rusqlite::Result<()> {
+    let values = params![receipt.id.as_i64(), receipt.integration_id.as_i64()];
+    connection.prepare_cached(sql::INSERT_INBOX)?.execute(values).map(drop)
 }
 
 /// The receipt that the sender gave the same id.
 fn earlier(connection: &Connection, receipt: &Receipt, key: DedupKey) -> rusqlite::Result<Option<ReceiptId>> {
-    if !key.explicit {
-        return Ok(None);
-    }
     connection
         .prepare_cached(sql::SAME_SENDER_ID)?
         .query_row(params![receipt.integration_id.as_i64(), key.hash.as_slice()], |row| {
@@ -149,13 +168,25 @@ pub(crate) fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     connection.prepare_cached(sql::DELETE)?.execute([id]).map(drop)
 }
 
-/// Moves a receipt to where a step left it. One that is not known is passed over: retention may have been faster.
+/// Moves a receipt to where a step left it, out of the journal if it is there only. One that is not known is passed over:
+/// retention may have been faster.
 pub(crate) fn record(
     connection: &Connection,
+    fresh: &Fresh,
     outcome: &ReceiptOutcome,
     signals: &str,
+    filed: &mut Filed,
 ) -> rusqlite::Result<()> {
     let id = outcome.id.as_i64();
+    let signals = (!outcome.signals.is_empty()).then_some(signals);
+    if let Some(written) = fresh.get(id) {
+        filed.push(id);
+        if insert_row(connection, &written)? {
+            let integration = written.receipt.integration_id.as_i64();
+            place(connection, integration, outcome, signals)?;
+            return push_out(connection, integration, outcome.state);
+        }
+    }
     let integration_by = |statement: &str| -> rusqlite::Result<Option<i64>> {
         connection.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()
     };
@@ -170,7 +201,7 @@ pub(crate) fn record(
     if outcome.state == ReceiptState::Pending {
         connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
     }
-    place(connection, integration, outcome, (!outcome.signals.is_empty()).then_some(signals))?;
+    place(connection, integration, outcome, signals)?;
     push_out(connection, integration, outcome.state)
 }
 
@@ -197,25 +228,48 @@ pub(crate) async fn requeue(
 }
 
 /// Which receipts are pending, oldest first.
-pub(crate) async fn pending_ids(readers: &Readers, limit: u32) -> Result<Vec<ReceiptId>, StoreError> {
-    readers
+pub(crate) async fn pending_ids(
+    readers: &Readers,
+    fresh: &Fresh,
+    limit: u32,
+) -> Result<Vec<ReceiptId>, StoreError> {
+    // Before the inbox: what is taken in meanwhile is found in both, and in none the other way round.
+    let fresh = fresh.ids(limit);
+    let mut ids = readers
         .read("look into the inbox", move |connection| {
             let mut statement = connection.prepare_cached(sql::PENDING_IDS)?;
-            statement.query_map([limit], |row| row.get(0).map(Id::from_i64))?.collect()
+            statement
+                .query_map([limit], |row| row.get(0).map(Id::from_i64))?
+                .collect::<Result<Vec<ReceiptId>, _>>()
         })
-        .await
+        .await?;
+    ids.extend(fresh);
+    ids.sort_unstable();
+    ids.dedup();
+    ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(ids)
 }
 
 /// Those of these receipts that are pending.
-pub(crate) async fn pending_of(readers: &Readers, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>, StoreError> {
+pub(crate) async fn pending_of(
+    readers: &Readers,
+    fresh: &Arc<Fresh>,
+    ids: Vec<ReceiptId>,
+) -> Result<Vec<Receipt>, StoreError> {
+    let fresh = Arc::clone(fresh);
     readers
         .read("read the inbox", move |connection| {
             let mut statement = connection.prepare_cached(sql::PENDING)?;
             let (mut receipts, mut bytes) = (Vec::new(), 0_usize);
             for id in ids {
-                let receipt = statement
-                    .query_row([id.as_i64()], |row| Ok(Receipt { body: row.get(12)?, ..read(row)? }));
-                let Some(receipt) = receipt.optional()? else { continue };
+                // First, as what is taken in after that is found in the database.
+                let receipt = match fresh.get(id.as_i64()) {
+                    Some(written) => Some(written.receipt.clone()),
+                    None => statement
+                        .query_row([id.as_i64()], |row| Ok(Receipt { body: row.get(12)?, ..read(row)? }))
+                        .optional()?,
+                };
+                let Some(receipt) = receipt else { continue };
                 bytes += receipt.body.len();
                 receipts.push(receipt);
                 if bytes >= PENDING_BYTES_MAX {
@@ -228,8 +282,9 @@ pub(crate) async fn pending_of(readers: &Readers, ids: Vec<ReceiptId>) -> Result
 }
 
 /// How many receipts are pending, and since when.
-pub(crate) async fn inbox(readers: &Readers) -> Result<Inbox, StoreError> {
-    readers
+pub(crate) async fn inbox(readers: &Readers, fresh: &Fresh) -> Result<Inbox, StoreError> {
+    let (count, since) = fresh.inbox();
+    let stored = readers
         .read("count the inbox", |connection| {
             connection.prepare_cached(sql::INBOX)?.query_row([INBOX_COUNTED_MAX], |row| {
                 Ok(Inbox {
@@ -238,14 +293,22 @@ pub(crate) async fn inbox(readers: &Readers) -> Result<Inbox, StoreError> {
                 })
             })
         })
-        .await
+        .await?;
+    Ok(Inbox {
+        pending: (stored.pending + count).min(u64::from(INBOX_COUNTED_MAX)),
+        oldest: stored.oldest.into_iter().chain(since).min(),
+    })
 }
 
 /// One receipt and what its signals did.
 pub(crate) async fn one(
     readers: &Readers,
+    fresh: &Fresh,
     id: ReceiptId,
 ) -> Result<Option<(Receipt, Vec<SignalOutcome>)>, StoreError> {
+    if let Some(written) = fresh.get(id.as_i64()) {
+        return Ok(Some((written.receipt.clone(), Vec::new())));
+    }
     readers
         .read("read the receipt", move |connection| {
             connection

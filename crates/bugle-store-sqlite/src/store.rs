@@ -22,6 +22,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 impl Store for SqliteStore {
     async fn instance(&self) -> Result<Instance> {
+        self.fresh.file_if_possible(&self.writer).await;
         config::instance(&self.readers).await
     }
 
@@ -34,30 +35,32 @@ impl Store for SqliteStore {
     }
 
     async fn append(&self, receipt: Receipt) -> Result<Appended> {
-        receipts::append(&self.writer, &self.recent, receipt).await
+        receipts::append(&self.journal, &self.writer, receipt).await
     }
 
     async fn pending_ids(&self, limit: u32) -> Result<Vec<ReceiptId>> {
-        receipts::pending_ids(&self.readers, limit).await
+        receipts::pending_ids(&self.readers, &self.fresh, limit).await
     }
 
     async fn pending_of(&self, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>> {
-        receipts::pending_of(&self.readers, ids).await
+        receipts::pending_of(&self.readers, &self.fresh, ids).await
     }
 
     async fn inbox(&self) -> Result<Inbox> {
-        receipts::inbox(&self.readers).await
+        receipts::inbox(&self.readers, &self.fresh).await
     }
 
     async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>> {
-        receipts::one(&self.readers, id).await
+        receipts::one(&self.readers, &self.fresh, id).await
     }
 
     async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>> {
+        self.fresh.file_if_possible(&self.writer).await;
         receipts::page(&self.readers, filter, page).await
     }
 
     async fn requeue(&self, id: ReceiptId, verification: Verification) -> Result<()> {
+        self.fresh.file_now(&self.writer).await?;
         receipts::requeue(&self.writer, id, verification).await
     }
 
@@ -70,7 +73,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, step: Step) -> std::result::Result<(), CommitError> {
-        pipeline::commit(&self.writer, step).await
+        pipeline::commit(&self.writer, &self.fresh, step).await
     }
 
     async fn incident(&self, id: IncidentId) -> Result<Option<Incident>> {
@@ -165,6 +168,8 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, before: PruneBefore, limit: u32) -> Result<Pruned> {
+        // What is deleted must not come again out of the journal.
+        self.fresh.file_now(&self.writer).await?;
         retention::prune(&self.writer, &self.retention, before, limit).await
     }
 

@@ -27,7 +27,7 @@ const QUEUE: usize = 1_024;
 /// Operations in one transaction.
 const BATCH_MAX: usize = 512;
 /// As many operations in the last transaction are a crowd: more of them are on their way.
-const CROWD_MIN: usize = 4;
+pub(crate) const CROWD_MIN: usize = 4;
 /// What a crowd's transaction waits for more to come before it begins, once or as long as each wait brings some. A flush costs
 /// the same for one and for fifty.
 const GATHER: Duration = Duration::from_micros(50);
@@ -109,12 +109,14 @@ trait Operation: Send {
     fn answer(self: Box<Self>, committed: Result<(), Arc<Lost>>);
 }
 
+type OnCommit<T> = Box<dyn FnOnce(&T) + Send>;
+
 struct Job<F, T> {
     doing: &'static str,
     shield: Shield,
     work: Option<F>,
     outcome: Option<Result<T, Abort>>,
-    on_commit: Option<Box<dyn FnOnce() + Send>>,
+    on_commit: Option<OnCommit<T>>,
     reply: oneshot::Sender<Result<T, WriteError>>,
 }
 
@@ -152,7 +154,7 @@ where
             (_, Err(lost)) => Err(WriteError::Store(StoreError::new(doing, lost))),
             (Some(Ok(value)), Ok(())) => {
                 if let Some(on_commit) = self.on_commit {
-                    on_commit();
+                    on_commit(&value);
                 }
                 Ok(value)
             }
@@ -203,6 +205,11 @@ impl Writer {
         self.submit(doing, shield, work, None).await
     }
 
+    /// A way to it that does not wait.
+    pub(crate) fn post(&self) -> Post {
+        Post(self.queue.clone())
+    }
+
     /// The same, and `on_commit` runs after the commit and before anything else is written, even if nobody waits for
     /// the answer any more.
     pub(crate) async fn write_then<T, F>(
@@ -210,7 +217,7 @@ impl Writer {
         doing: &'static str,
         shield: Shield,
         work: F,
-        on_commit: impl FnOnce() + Send + 'static,
+        on_commit: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, WriteError>
     where
         T: Send + 'static,
@@ -224,7 +231,7 @@ impl Writer {
         doing: &'static str,
         shield: Shield,
         work: F,
-        on_commit: Option<Box<dyn FnOnce() + Send>>,
+        on_commit: Option<OnCommit<T>>,
     ) -> Result<T, WriteError>
     where
         T: Send + 'static,
@@ -235,6 +242,59 @@ impl Writer {
         let job = Box::new(Job { doing, shield, work: Some(work), outcome: None, on_commit, reply });
         self.queue.as_ref().ok_or_else(closing)?.send(job).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())?
+    }
+}
+
+/// A way to the writer for those who do not wait for its answer. The writer does not end before it is gone.
+#[derive(Debug)]
+pub(crate) struct Post(Option<Sender<Box<dyn Operation>>>);
+
+impl Post {
+    /// Hands an operation over; drops it when many others wait.
+    pub(crate) fn soon<T, F>(
+        &self,
+        doing: &'static str,
+        shield: Shield,
+        work: F,
+        on_commit: impl FnOnce(&T) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
+    {
+        if let Some(queue) = &self.0 {
+            drop(queue.try_send(Self::job(doing, shield, work, on_commit)));
+        }
+    }
+
+    /// Hands an operation over, even if it must wait for a place.
+    pub(crate) fn at_last<T, F>(
+        &self,
+        doing: &'static str,
+        shield: Shield,
+        work: F,
+        on_commit: impl FnOnce(&T) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
+    {
+        if let Some(queue) = &self.0 {
+            drop(queue.blocking_send(Self::job(doing, shield, work, on_commit)));
+        }
+    }
+
+    fn job<T, F>(
+        doing: &'static str,
+        shield: Shield,
+        work: F,
+        on_commit: impl FnOnce(&T) + Send + 'static,
+    ) -> Box<dyn Operation>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
+    {
+        let (reply, _) = oneshot::channel();
+        let on_commit: OnCommit<T> = Box::new(on_commit);
+        Box::new(Job { doing, shield, work: Some(work), outcome: None, on_commit: Some(on_commit), reply })
     }
 }
 
@@ -267,7 +327,7 @@ fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals
 }
 
 /// Lets those come who are on their way.
-fn gather(queue: &Receiver<Box<dyn Operation>>) {
+pub(crate) fn gather<T>(queue: &Receiver<T>) {
     let mut waiting = queue.len();
     for _ in 0..GATHERS_MAX {
         thread::sleep(GATHER);

@@ -131,7 +131,8 @@ async fn what_was_undone_has_no_duplicate() {
     )
     .unwrap();
     let same = DedupKey { hash: [7; 16], explicit: false };
-    let receipt = |id| Receipt { dedup_key: Some(same), ..sample::receipt(id, of) };
+    // So large that it goes to the database at once.
+    let receipt = |id| Receipt { dedup_key: Some(same), body: vec![7; 100_000], ..sample::receipt(id, of) };
     store.append(receipt(1)).await.unwrap_err();
     disk.execute_batch("DROP TRIGGER full").unwrap();
     let second = store.append(receipt(2)).await.unwrap();

@@ -15,7 +15,8 @@ macro_rules! page {
 }
 
 statements! {
-    INSERT = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
+    /// Ignores one that is there: the journal may tell of it again after a crash.
+    INSERT = "INSERT OR IGNORE INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
         dedup_explicit, dedup_hash, alert_key, head, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
@@ -29,6 +30,9 @@ statements! {
     INTEGRATION_OF = "SELECT integration_id FROM receipt WHERE id = ?1";
     UPDATE_VERIFICATION = "UPDATE receipt SET verification = ?2 WHERE id = ?1 RETURNING integration_id";
     DELETE = "DELETE FROM receipt WHERE id = ?1";
+
+    JOURNAL_MARK = "SELECT journal_mark FROM instance";
+    SET_JOURNAL_MARK = "UPDATE instance SET journal_mark = ?1";
 
     SAME_SENDER_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
         ORDER BY id LIMIT 1";

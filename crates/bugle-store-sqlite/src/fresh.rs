@@ -1,0 +1,209 @@
+//! Receipts that are in the journal and not in the database yet, and how they come into it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bugle_model::{ReceiptId, Timestamp, id::Id};
+use bugle_store::StoreError;
+use rusqlite::Connection;
+
+use crate::{
+    receipts::{Written, insert_inbox, insert_row},
+    sql::receipts as sql,
+    writer::{Abort, Post, Shield, Writer},
+};
+
+const DOING: &str = "take receipts in";
+
+/// So many are taken into the database together.
+const MANY: usize = 512;
+/// So many bytes of bodies are.
+const MANY_BYTES: usize = 512 * 1024;
+/// With so many the journal takes no more, and callers wait for the database as it seems to be in trouble.
+const MOST: usize = 8 * MANY;
+/// With so many bytes of bodies too.
+const MOST_BYTES: usize = 4 * MANY_BYTES;
+
+/// The fresh receipts.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh {
+    receipts: Mutex<Receipts>,
+    /// Whether the writer was asked to file them and has not yet.
+    is_filing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Receipts {
+    by_id: BTreeMap<i64, Arc<Written>>,
+    bytes: usize,
+    /// The number of the next record in the journal: above that of all that were ever fresh.
+    next: i64,
+    /// The database says that it has all with lower numbers.
+    mark: i64,
+}
+
+/// What a transaction filed.
+#[derive(Debug, Default)]
+pub(crate) struct Filed {
+    ids: Vec<i64>,
+    mark: Option<i64>,
+}
+
+impl Filed {
+    pub(crate) fn push(&mut self, id: i64) {
+        self.ids.push(id);
+    }
+}
+
+/// Puts a receipt into the database's inbox; false when it is there already.
+pub(crate) fn file(connection: &Connection, receipt: &Written) -> rusqlite::Result<bool> {
+    let is_new = insert_row(connection, receipt)?;
+    if is_new {
+        insert_inbox(connection, &receipt.receipt)?;
+    }
+    Ok(is_new)
+}
+
+impl Fresh {
+    pub(crate) fn new(next: i64) -> Self {
+        let receipts = Receipts { next, mark: next, ..Receipts::default() };
+        Self { receipts: Mutex::new(receipts), is_filing: AtomicBool::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Receipts> {
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether more may come.
+    pub(crate) fn has_room(&self) -> bool {
+        let receipts = self.lock();
+        receipts.by_id.len() < MOST && receipts.bytes < MOST_BYTES
+    }
+
+    /// Whether it is time to file them.
+    pub(crate) fn is_many(&self) -> bool {
+        let receipts = self.lock();
+        receipts.by_id.len() >= MANY || receipts.bytes >= MANY_BYTES
+    }
+
+    /// The number below which the database has everything.
+    pub(crate) fn mark(&self) -> i64 {
+        self.lock().mark
+    }
+
+    /// How many there are, and since when.
+    pub(crate) fn inbox(&self) -> (u64, Option<Timestamp>) {
+        let receipts = self.lock();
+        let oldest = receipts.by_id.values().next().map(|receipt| receipt.receipt.received_at);
+        (u64::try_from(receipts.by_id.len()).unwrap_or(u64::MAX), oldest)
+    }
+
+    /// The oldest of them.
+    pub(crate) fn ids(&self, limit: u32) -> Vec<ReceiptId> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.lock().by_id.keys().take(limit).map(|id| Id::from_i64(*id)).collect()
+    }
+
+    /// One of them.
+    pub(crate) fn get(&self, id: i64) -> Option<Arc<Written>> {
+        self.lock().by_id.get(&id).cloned()
+    }
+
+    /// Adds what the journal keeps, with its numbers.
+    pub(crate) fn add(&self, kept: impl Iterator<Item = (i64, Arc<Written>)>) {
+        let mut receipts = self.lock();
+        for (number, receipt) in kept {
+            receipts.bytes += receipt.receipt.body.len();
+            receipts.next = number + 1;
+            receipts.by_id.insert(receipt.receipt.id.as_i64(), receipt);
+        }
+    }
+
+    /// Files all there are when it runs. The database has everything then, and says so.
+    fn file_all(&self, connection: &Connection) -> rusqlite::Result<Filed> {
+        let (all, next) = {
+            let receipts = self.lock();
+            (receipts.by_id.values().cloned().collect::<Vec<_>>(), receipts.next)
+        };
+        let mut filed = Filed { ids: Vec::with_capacity(all.len()), mark: Some(next) };
+        for receipt in &all {
+            file(connection, receipt)?;
+            filed.push(receipt.receipt.id.as_i64());
+        }
+        connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
+        Ok(filed)
+    }
+
+    /// To be called once it is committed.
+    pub(crate) fn filed(&self, filed: &Filed) {
+        let mut receipts = self.lock();
+        for id in &filed.ids {
+            if let Some(receipt) = receipts.by_id.remove(id) {
+                receipts.bytes = receipts.bytes.saturating_sub(receipt.receipt.body.len());
+            }
+        }
+        receipts.mark = filed.mark.map_or(receipts.mark, |mark| mark.max(receipts.mark));
+    }
+
+    /// Files those that are fresh now, so that the database has every receipt that was kept before.
+    pub(crate) async fn file_now(self: &Arc<Self>, writer: &Writer) -> Result<(), StoreError> {
+        let is_done = {
+            let receipts = self.lock();
+            receipts.by_id.is_empty() && receipts.mark == receipts.next
+        };
+        if is_done {
+            return Ok(());
+        }
+        let fresh = Arc::clone(self);
+        let on_commit = move |filed: &Filed| fresh.filed(filed);
+        Ok(writer.write_then(DOING, Shield::Savepoint, self.work(), on_commit).await.map(drop)?)
+    }
+
+    /// The same for a list, which is better shown without the latest than not at all.
+    pub(crate) async fn file_if_possible(self: &Arc<Self>, writer: &Writer) {
+        if self.lock().by_id.is_empty() {
+            return;
+        }
+        if let Err(error) = self.file_now(writer).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a list lacks the latest receipts");
+        }
+    }
+
+    /// Asks the writer to file them, unless it was asked already; does not wait.
+    pub(crate) fn file_soon(self: &Arc<Self>, post: &Post) {
+        if !self.is_filing.swap(true, Ordering::AcqRel) {
+            post.soon(DOING, Shield::Savepoint, self.work(), Asked(Arc::clone(self)).on_commit());
+        }
+    }
+
+    /// Asks the writer to file them before it ends.
+    pub(crate) fn file_at_last(self: &Arc<Self>, post: &Post) {
+        let fresh = Arc::clone(self);
+        post.at_last(DOING, Shield::Savepoint, self.work(), move |filed: &Filed| fresh.filed(filed));
+    }
+
+    fn work(self: &Arc<Self>) -> impl FnOnce(&Connection) -> Result<Filed, Abort> + Send + 'static {
+        let fresh = Arc::clone(self);
+        move |connection| Ok(fresh.file_all(connection)?)
+    }
+}
+
+/// That the writer was asked. It may be asked again once this is gone, whether it did what it was asked or could not.
+struct Asked(Arc<Fresh>);
+
+impl Asked {
+    fn on_commit(self) -> impl FnOnce(&Filed) + Send + 'static {
+        move |filed| self.0.filed(filed)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.is_filing.store(false, Ordering::Release);
+    }
+}
