@@ -84,14 +84,23 @@ impl Packer {
                 .map(Value::Text)
                 .map_err(|error| broken(error.into()));
         }
-        self.packed.resize(get_maximum_output_size(self.text.len()), 0);
-        let length = compress_into_with_table(&self.text, &mut self.packed, &mut self.table)
+        let text = std::mem::take(&mut self.text);
+        let packed = self.pack_bytes(&text);
+        self.text = text;
+        packed.map(Value::Blob)
+    }
+
+    /// Packs bytes; they begin with their length.
+    pub(crate) fn pack_bytes(&mut self, bytes: &[u8]) -> rusqlite::Result<Vec<u8>> {
+        let broken = |error: Box<dyn Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
+        self.packed.resize(get_maximum_output_size(bytes.len()), 0);
+        let length = compress_into_with_table(bytes, &mut self.packed, &mut self.table)
             .map_err(|error| broken(error.into()))?;
-        let size = u32::try_from(self.text.len()).map_err(|error| broken(error.into()))?;
+        let size = u32::try_from(bytes.len()).map_err(|error| broken(error.into()))?;
         let mut blob = Vec::with_capacity(size_of::<u32>() + length);
-        blob.extend(size.to_le_bytes());
+        blob.extend_from_slice(&size.to_le_bytes());
         blob.extend(self.packed.iter().take(length));
-        Ok(Value::Blob(blob))
+        Ok(blob)
     }
 }
 
@@ -105,6 +114,11 @@ pub(crate) fn unpacked_bytes(stored: ValueRef<'_>) -> usize {
         ValueRef::Text(text) => text.len(),
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
     }
+}
+
+/// Reads packed bytes.
+pub(crate) fn unpack(stored: ValueRef<'_>) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    Ok(lz4_flex::block::decompress_size_prepended(stored.as_blob()?)?)
 }
 
 /// Reads a document, packed or not.
@@ -123,11 +137,7 @@ pub(crate) fn decode_or_none<T: DeserializeOwned>(
     };
     let parsed = match row.get_ref(column)? {
         ValueRef::Null => return Ok(None),
-        ValueRef::Blob(packed) => {
-            let text = lz4_flex::block::decompress_size_prepended(packed)
-                .map_err(|error| broken(Box::new(error)))?;
-            serde_json::from_slice(&text)
-        }
+        packed @ ValueRef::Blob(_) => serde_json::from_slice(&unpack(packed).map_err(broken)?),
         text => serde_json::from_str(text.as_str().map_err(|error| broken(Box::new(error)))?),
     };
     parsed.map(Some).map_err(|error| broken(Box::new(error)))

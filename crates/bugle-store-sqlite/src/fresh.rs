@@ -8,12 +8,15 @@ use std::{
     },
 };
 
-use bugle_model::{ReceiptId, Timestamp, id::Id};
+use bugle_model::{Receipt, ReceiptId, Timestamp, id::Id};
 use bugle_store::StoreError;
 use rusqlite::Connection;
 
 use crate::{
-    receipts::{Written, insert_inbox, insert_row},
+    blocks,
+    codec::Packer,
+    kept::Kept,
+    receipts::{insert_alone, insert_inbox},
     sql::receipts as sql,
     writer::{Abort, Post, Shield, Writer},
 };
@@ -22,11 +25,11 @@ const DOING: &str = "take receipts in";
 
 /// So many are taken into the database together.
 const MANY: usize = 512;
-/// So many bytes of bodies are.
+/// So many bytes of them are.
 const MANY_BYTES: usize = 512 * 1024;
 /// With so many the journal takes no more, and callers wait for the database as it seems to be in trouble.
 const MOST: usize = 8 * MANY;
-/// With so many bytes of bodies too.
+/// With so many bytes too.
 const MOST_BYTES: usize = 4 * MANY_BYTES;
 
 /// The fresh receipts.
@@ -39,7 +42,7 @@ pub(crate) struct Fresh {
 
 #[derive(Debug, Default)]
 struct Receipts {
-    by_id: BTreeMap<i64, Arc<Written>>,
+    by_id: BTreeMap<i64, Arc<Kept>>,
     bytes: usize,
     /// The number of the next record in the journal: above that of all that were ever fresh.
     next: i64,
@@ -55,18 +58,36 @@ pub(crate) struct Filed {
 }
 
 impl Filed {
-    pub(crate) fn push(&mut self, id: i64) {
-        self.ids.push(id);
+    /// Receipts that a step dealt with.
+    pub(crate) fn of(receipts: &[Arc<Kept>]) -> Self {
+        Self { ids: receipts.iter().map(|kept| kept.id()).collect(), mark: None }
     }
 }
 
-/// Puts a receipt into the database's inbox; false when it is there already.
-pub(crate) fn file(connection: &Connection, receipt: &Written) -> rusqlite::Result<bool> {
-    let is_new = insert_row(connection, receipt)?;
-    if is_new {
-        insert_inbox(connection, &receipt.receipt)?;
+/// Takes receipts into the database and its inbox; returns how many were not there already.
+pub(crate) fn file(connection: &Connection, receipts: &[Arc<Kept>]) -> rusqlite::Result<usize> {
+    let new = insert(connection, receipts)?;
+    new.iter().try_for_each(|receipt| insert_inbox(connection, receipt))?;
+    Ok(new.len())
+}
+
+/// Takes receipts into the database, but for where they stand; returns those that were not there already.
+pub(crate) fn insert<'a>(
+    connection: &Connection,
+    receipts: &'a [Arc<Kept>],
+) -> rusqlite::Result<Vec<&'a Receipt>> {
+    let mut packer = Packer::default();
+    let mut new = Vec::with_capacity(receipts.len());
+    for (some, is_block) in blocks::divide(receipts) {
+        if is_block {
+            new.extend(blocks::insert(connection, &mut packer, some)?);
+        } else {
+            for kept in some {
+                new.extend(insert_alone(connection, &kept.receipt)?.then_some(&kept.receipt));
+            }
+        }
     }
-    Ok(is_new)
+    Ok(new)
 }
 
 impl Fresh {
@@ -110,17 +131,17 @@ impl Fresh {
     }
 
     /// One of them.
-    pub(crate) fn get(&self, id: i64) -> Option<Arc<Written>> {
+    pub(crate) fn get(&self, id: i64) -> Option<Arc<Kept>> {
         self.lock().by_id.get(&id).cloned()
     }
 
     /// Adds what the journal keeps, with its numbers.
-    pub(crate) fn add(&self, kept: impl Iterator<Item = (i64, Arc<Written>)>) {
+    pub(crate) fn add(&self, kept: impl Iterator<Item = (i64, Arc<Kept>)>) {
         let mut receipts = self.lock();
         for (number, receipt) in kept {
-            receipts.bytes += receipt.receipt.body.len();
+            receipts.bytes += receipt.bytes().len();
             receipts.next = number + 1;
-            receipts.by_id.insert(receipt.receipt.id.as_i64(), receipt);
+            receipts.by_id.insert(receipt.id(), receipt);
         }
     }
 
@@ -131,10 +152,8 @@ impl Fresh {
             (receipts.by_id.values().cloned().collect::<Vec<_>>(), receipts.next)
         };
         let mut filed = Filed { ids: Vec::with_capacity(all.len()), mark: Some(next) };
-        for receipt in &all {
-            file(connection, receipt)?;
-            filed.push(receipt.receipt.id.as_i64());
-        }
+        file(connection, &all)?;
+        filed.ids.extend(all.iter().map(|kept| kept.id()));
         connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
         Ok(filed)
     }
@@ -144,7 +163,7 @@ impl Fresh {
         let mut receipts = self.lock();
         for id in &filed.ids {
             if let Some(receipt) = receipts.by_id.remove(id) {
-                receipts.bytes = receipts.bytes.saturating_sub(receipt.receipt.body.len());
+                receipts.bytes = receipts.bytes.saturating_sub(receipt.bytes().len());
             }
         }
         receipts.mark = filed.mark.map_or(receipts.mark, |mark| mark.max(receipts.mark));

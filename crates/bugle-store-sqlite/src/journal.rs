@@ -18,7 +18,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bugle_model::{ReceiptState, receipt::DedupKey};
+use bugle_model::{Receipt, ReceiptState, receipt::DedupKey};
 use bugle_store::{Appended, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{
@@ -31,7 +31,7 @@ use self::{record::Record, ring::NotKept};
 use crate::{
     OpenError,
     fresh::{Fresh, file},
-    receipts::Written,
+    kept::Kept,
     recent::{Body, Recent},
     sql::receipts as sql,
     writer::{CROWD_MIN, Post, gather},
@@ -39,8 +39,8 @@ use crate::{
 
 /// Receipts that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
-/// Largest record; what is larger goes to the database at once.
-const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Largest body; what is larger goes to the database at once.
+const BODY_BYTES_MAX: usize = 48 * 1024;
 /// Receipts in one flush.
 const BATCH_MAX: usize = 512;
 /// Bytes in one flush, but for its last record.
@@ -48,9 +48,8 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// A receipt that waits to be kept, and who waits for that: told what became of it, or given it back.
 struct Entry {
-    receipt: Written,
     record: Record,
-    reply: oneshot::Sender<Result<Appended, Written>>,
+    reply: oneshot::Sender<Result<Appended, Receipt>>,
 }
 
 /// The thread and the way to it.
@@ -75,10 +74,7 @@ pub(crate) fn recover(folder: &Path, connection: &mut Connection) -> Result<Ring
     let (ring, found) = Ring::open(folder, mark, salt)?;
     if !found.is_empty() {
         let transaction = connection.transaction()?;
-        let mut missing = 0;
-        for receipt in &found {
-            missing += u32::from(file(&transaction, receipt)?);
-        }
+        let missing = file(&transaction, &found)?;
         transaction.execute(sql::SET_JOURNAL_MARK, [ring.next()])?;
         transaction.commit()?;
         tracing::info!(receipts = missing, "took in what only the journal held");
@@ -112,18 +108,15 @@ impl Journal {
     pub(crate) async fn append(
         &self,
         doing: &'static str,
-        receipt: Written,
-    ) -> Result<Result<Appended, Written>, StoreError> {
+        receipt: Receipt,
+    ) -> Result<Result<Appended, Receipt>, StoreError> {
         let closing = || StoreError::new(doing, "the store is closing");
         if !is_usual(&receipt) || !self.fresh.has_room() {
             return Ok(Err(receipt));
         }
-        let record = match Record::of(&receipt) {
-            Ok(record) if record.len() <= RECORD_BYTES_MAX => record,
-            _ => return Ok(Err(receipt)),
-        };
+        let kept = Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?;
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { receipt, record, reply };
+        let entry = Entry { record: Record::new(kept), reply };
         self.queue.as_ref().ok_or_else(closing)?.send(entry).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())
     }
@@ -139,9 +132,9 @@ impl Drop for Journal {
 }
 
 /// Whether a receipt is for the pipeline and asks nothing of the database first, as nearly all are.
-fn is_usual(receipt: &Written) -> bool {
-    let receipt = &receipt.receipt;
+fn is_usual(receipt: &Receipt) -> bool {
     receipt.state == ReceiptState::Pending
+        && receipt.body.len() <= BODY_BYTES_MAX
         && !matches!(receipt.dedup_key, Some(DedupKey { explicit: true, .. }))
 }
 
@@ -183,8 +176,10 @@ impl Keeper {
     fn keep(&mut self, batch: &mut Vec<Entry>) {
         match self.ring.write(batch.iter().map(|entry| &entry.record), self.fresh.mark()) {
             Ok(first) => {
-                let kept =
-                    batch.drain(..).map(|entry| (Arc::new(entry.receipt), entry.reply)).collect::<Vec<_>>();
+                let kept = batch
+                    .drain(..)
+                    .map(|entry| (Arc::new(entry.record.kept), entry.reply))
+                    .collect::<Vec<_>>();
                 // First, as the pipeline may be told of it by whoever waits.
                 self.fresh.add((first..).zip(kept.iter().map(|(receipt, _)| Arc::clone(receipt))));
                 for (receipt, reply) in kept {
@@ -197,13 +192,13 @@ impl Keeper {
                     tracing::error!(%error, "could not write to the journal; calls go to the database at once");
                 }
                 for entry in batch.drain(..) {
-                    drop(entry.reply.send(Err(entry.receipt)));
+                    drop(entry.reply.send(Err(entry.record.kept.receipt)));
                 }
             }
         }
     }
 
-    fn answer(&self, receipt: &Written) -> Appended {
+    fn answer(&self, receipt: &Kept) -> Appended {
         let body = Body::of(&receipt.receipt);
         let duplicate_of = body.as_ref().and_then(|body| self.recent.before(body));
         if let Some(body) = body {

@@ -6,6 +6,7 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
+//! - `kept`, `blocks`: a receipt as bytes, and many of them packed as one.
 //! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
 //!   `config`, `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
@@ -15,6 +16,7 @@
 
 mod activity;
 mod audit;
+mod blocks;
 mod checkpoint;
 mod claims;
 mod codec;
@@ -27,6 +29,7 @@ mod filter;
 mod fresh;
 mod incidents;
 mod journal;
+mod kept;
 mod migrate;
 mod page;
 mod pipeline;

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0011_words.sql"),
     include_str!("../migrations/0012_counts.sql"),
     include_str!("../migrations/0013_journal.sql"),
+    include_str!("../migrations/0014_blocks.sql"),
 ];
 
 /// The schema that this program knows.

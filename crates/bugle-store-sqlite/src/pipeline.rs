@@ -95,10 +95,7 @@ impl WrittenStep {
             connection.prepare_cached(sql::EVENT_INSERT)?.execute(values)?;
         }
         deliveries::insert(connection, &self.deliveries, self.at_ms)?;
-        let mut filed = Filed::default();
-        for (outcome, signals) in &self.receipts {
-            receipts::record(connection, fresh, outcome, signals, &mut filed)?;
-        }
+        let filed = receipts::record(connection, fresh, &self.receipts)?;
         // Last and in a row: between other writes the text index would write to its pages for each incident.
         for (incident, words) in self.incidents.iter().zip(&words) {
             incidents::index(connection, incident, words)?;

@@ -1,6 +1,6 @@
 //! Receipts: appended once, then only their state moves.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bugle_model::{
     Page, Receipt, ReceiptId, ReceiptState, Verification,
@@ -10,11 +10,11 @@ use bugle_model::{
 };
 use bugle_store::{Appended, Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
-use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
+    blocks::{Blocks, delete_if_unused},
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
-    fresh::{Filed, Fresh},
+    fresh::{Filed, Fresh, insert as take_in},
     journal::Journal,
     page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
@@ -29,11 +29,16 @@ const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PUSHED_OUT_MAX: i64 = 16;
 
 /// A receipt with its documents written, so that the writer does not have to.
-#[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) receipt: Receipt,
-    pub(crate) verification: Box<RawValue>,
-    pub(crate) head: Box<RawValue>,
+struct Written {
+    receipt: Receipt,
+    verification: String,
+    head: String,
+}
+
+impl Written {
+    fn new(receipt: Receipt) -> rusqlite::Result<Self> {
+        Ok(Self { verification: encode(&receipt.verification)?, head: encode(&receipt.head)?, receipt })
+    }
 }
 
 /// Keeps a receipt.
@@ -43,16 +48,11 @@ pub(crate) async fn append(
     receipt: Receipt,
 ) -> Result<Appended, StoreError> {
     const DOING: &str = "keep the receipt";
-    let broken = |error| StoreError::new(DOING, error);
-    let written = Written {
-        verification: to_raw_value(&receipt.verification).map_err(broken)?,
-        head: to_raw_value(&receipt.head).map_err(broken)?,
-        receipt,
-    };
-    let written = match journal.append(DOING, written).await? {
+    let receipt = match journal.append(DOING, receipt).await? {
         Ok(appended) => return Ok(appended),
-        Err(written) => written,
+        Err(receipt) => receipt,
     };
+    let written = Written::new(receipt).map_err(|error| StoreError::new(DOING, error))?;
     let body = Body::of(&written.receipt);
     let (recent, remembered) = (Arc::clone(journal.recent()), Arc::clone(journal.recent()));
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
@@ -74,7 +74,7 @@ fn insert(
     let receipt = &row.receipt;
     let explicit = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected);
     let same_id = explicit.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
-    insert_row(connection, row)?;
+    insert_row(connection, receipt, &row.verification, &row.head)?;
     let state = if same_id.or(same_body).is_some() && explicit.is_some() {
         ReceiptState::Duplicate
     } else {
@@ -82,14 +82,21 @@ fn insert(
     };
     let outcome =
         ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
-    place(connection, receipt.integration_id.as_i64(), &outcome, None)?;
-    push_out(connection, receipt.integration_id.as_i64(), state)?;
+    put(connection, receipt.integration_id.as_i64(), &outcome, None)?;
     Ok(Appended { duplicate_of: same_id.or(same_body) })
 }
 
 /// Inserts what a receipt is and not where it stands; false when it is there already.
-pub(crate) fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> {
-    let receipt = &row.receipt;
+pub(crate) fn insert_alone(connection: &Connection, receipt: &Receipt) -> rusqlite::Result<bool> {
+    insert_row(connection, receipt, &encode(&receipt.verification)?, &encode(&receipt.head)?)
+}
+
+fn insert_row(
+    connection: &Connection,
+    receipt: &Receipt,
+    verification: &str,
+    head: &str,
+) -> rusqlite::Result<bool> {
     let key = receipt.dedup_key.filter(|_| receipt.state != ReceiptState::Rejected);
     let inserted = connection.prepare_cached(sql::INSERT)?.execute(params![
         receipt.id.as_i64(),
@@ -97,11 +104,11 @@ pub(crate) fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Re
         receipt.received_at.as_millis(),
         receipt.remote_ip.to_string(),
         receipt.correlation_id,
-        row.verification.get(),
+        verification,
         key.map(|key| key.explicit),
         key.as_ref().map(|key| key.hash.as_slice()),
         receipt.alert_key,
-        row.head.get(),
+        head,
         receipt.body,
     ])?;
     Ok(inserted > 0)
@@ -165,28 +172,39 @@ fn push_out(connection: &Connection, integration_id: i64, state: ReceiptState) -
 /// Deletes a receipt that is dealt with.
 pub(crate) fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
-    connection.prepare_cached(sql::DELETE)?.execute([id]).map(drop)
+    let block: Option<Option<i64>> =
+        connection.prepare_cached(sql::DELETE)?.query_row([id], |row| row.get(0)).optional()?;
+    block.flatten().map_or(Ok(()), |block| delete_if_unused(connection, block))
 }
 
-/// Moves a receipt to where a step left it, out of the journal if it is there only. One that is not known is passed over:
-/// retention may have been faster.
+/// Moves receipts to where a step left them, out of the journal if they are there only.
 pub(crate) fn record(
     connection: &Connection,
     fresh: &Fresh,
-    outcome: &ReceiptOutcome,
-    signals: &str,
-    filed: &mut Filed,
-) -> rusqlite::Result<()> {
-    let id = outcome.id.as_i64();
-    let signals = (!outcome.signals.is_empty()).then_some(signals);
-    if let Some(written) = fresh.get(id) {
-        filed.push(id);
-        if insert_row(connection, &written)? {
-            let integration = written.receipt.integration_id.as_i64();
-            place(connection, integration, outcome, signals)?;
-            return push_out(connection, integration, outcome.state);
+    outcomes: &[(ReceiptOutcome, String)],
+) -> rusqlite::Result<Filed> {
+    let kept: Vec<_> = outcomes.iter().filter_map(|(outcome, _)| fresh.get(outcome.id.as_i64())).collect();
+    let new = take_in(connection, &kept)?;
+    let integrations: HashMap<_, _> =
+        new.iter().map(|receipt| (receipt.id, receipt.integration_id)).collect();
+    for (outcome, signals) in outcomes {
+        let signals = (!outcome.signals.is_empty()).then_some(signals.as_str());
+        match integrations.get(&outcome.id) {
+            // It never was in the inbox.
+            Some(integration) => put(connection, integration.as_i64(), outcome, signals)?,
+            None => move_one(connection, outcome, signals)?,
         }
     }
+    Ok(Filed::of(&kept))
+}
+
+/// Moves one that was in the database before. One that is not known is passed over: retention may have been faster.
+fn move_one(
+    connection: &Connection,
+    outcome: &ReceiptOutcome,
+    signals: Option<&str>,
+) -> rusqlite::Result<()> {
+    let id = outcome.id.as_i64();
     let integration_by = |statement: &str| -> rusqlite::Result<Option<i64>> {
         connection.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()
     };
@@ -201,6 +219,15 @@ pub(crate) fn record(
     if outcome.state == ReceiptState::Pending {
         connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
     }
+    put(connection, integration, outcome, signals)
+}
+
+fn put(
+    connection: &Connection,
+    integration: i64,
+    outcome: &ReceiptOutcome,
+    signals: Option<&str>,
+) -> rusqlite::Result<()> {
     place(connection, integration, outcome, signals)?;
     push_out(connection, integration, outcome.state)
 }
@@ -260,13 +287,13 @@ pub(crate) async fn pending_of(
     readers
         .read("read the inbox", move |connection| {
             let mut statement = connection.prepare_cached(sql::PENDING)?;
-            let (mut receipts, mut bytes) = (Vec::new(), 0_usize);
+            let (mut receipts, mut bytes, mut blocks) = (Vec::new(), 0_usize, Blocks::default());
             for id in ids {
                 // First, as what is taken in after that is found in the database.
                 let receipt = match fresh.get(id.as_i64()) {
-                    Some(written) => Some(written.receipt.clone()),
+                    Some(kept) => Some(kept.receipt.clone()),
                     None => statement
-                        .query_row([id.as_i64()], |row| Ok(Receipt { body: row.get(12)?, ..read(row)? }))
+                        .query_row([id.as_i64()], |row| read_whole(connection, row, &mut blocks))
                         .optional()?,
                 };
                 let Some(receipt) = receipt else { continue };
@@ -306,17 +333,16 @@ pub(crate) async fn one(
     fresh: &Fresh,
     id: ReceiptId,
 ) -> Result<Option<(Receipt, Vec<SignalOutcome>)>, StoreError> {
-    if let Some(written) = fresh.get(id.as_i64()) {
-        return Ok(Some((written.receipt.clone(), Vec::new())));
+    if let Some(kept) = fresh.get(id.as_i64()) {
+        return Ok(Some((kept.receipt.clone(), Vec::new())));
     }
     readers
         .read("read the receipt", move |connection| {
             connection
                 .prepare_cached(sql::ONE)?
                 .query_row([id.as_i64()], |row| {
-                    let mut receipt = read(row)?;
-                    receipt.body = row.get(12)?;
-                    Ok((receipt, decode_or_none(row, 13)?.unwrap_or_default()))
+                    let receipt = read_whole(connection, row, &mut Blocks::default())?;
+                    Ok((receipt, decode_or_none(row, 14)?.unwrap_or_default()))
                 })
                 .optional()
         })
@@ -334,24 +360,26 @@ pub(crate) async fn page(
             let (below, limit) = (below(page), rows(page));
             let integration = filter.integration_id.map(Id::as_i64);
             let collect = |statement: &mut Statement<'_>, params: &[&dyn rusqlite::ToSql]| {
+                let mut blocks = Blocks::default();
                 let mut pager = Pager::new(page);
                 let mut rows = statement.query(params)?;
                 while let Some(row) = rows.next()? {
-                    let receipt = read(row)?;
+                    let receipt = read(connection, row, &mut blocks)?;
                     pager.push(receipt.id.as_i64(), receipt);
                 }
                 Ok(pager.finish())
             };
             // Nearly all receipts are processed, so these need no index of their own: the others are passed over.
             let collect_processed = |statement: &mut Statement<'_>, params: &[&dyn rusqlite::ToSql]| {
+                let mut blocks = Blocks::default();
                 let mut pager = Pager::new(page);
                 let mut rows = statement.query(params)?;
                 let (mut examined, mut last) = (0, 0);
                 while let Some(row) = rows.next()? {
                     examined += 1;
                     last = row.get(0)?;
-                    if state::<ReceiptState>(row, 10)? == ReceiptState::Processed {
-                        pager.push(last, read(row)?);
+                    if state::<ReceiptState>(row, 11)? == ReceiptState::Processed {
+                        pager.push(last, read(connection, row, &mut blocks)?);
                         if pager.is_full() {
                             break;
                         }
@@ -391,7 +419,38 @@ pub(crate) async fn page(
 }
 
 /// A receipt without its body.
-fn read(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+fn read(connection: &Connection, row: &Row<'_>, blocks: &mut Blocks) -> rusqlite::Result<Receipt> {
+    Ok(Receipt { body: Vec::new(), ..read_block_or_row(connection, row, blocks)? })
+}
+
+/// A receipt with its body.
+fn read_whole(connection: &Connection, row: &Row<'_>, blocks: &mut Blocks) -> rusqlite::Result<Receipt> {
+    let receipt = read_block_or_row(connection, row, blocks)?;
+    let body = if receipt.body.is_empty() { row.get(13)? } else { receipt.body };
+    Ok(Receipt { body, ..receipt })
+}
+
+/// A receipt: its body too if it is in a block.
+fn read_block_or_row(
+    connection: &Connection,
+    row: &Row<'_>,
+    blocks: &mut Blocks,
+) -> rusqlite::Result<Receipt> {
+    let receipt = match row.get(10)? {
+        None => read_row(row)?,
+        Some(block) => {
+            let receipt = blocks.receipt(connection, block, row.get(0)?)?;
+            match row.get_ref(5)?.as_str()? {
+                "" => receipt,
+                _ => Receipt { verification: decode(row, 5)?, ..receipt },
+            }
+        }
+    };
+    Ok(Receipt { state: state(row, 11)?, problem: row.get(12)?, ..receipt })
+}
+
+/// What a receipt's own row tells of it.
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     let explicit: Option<bool> = row.get(6)?;
     let hash: Option<[u8; 16]> = row.get(7)?;
     Ok(Receipt {
@@ -404,8 +463,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Receipt> {
         dedup_key: explicit.zip(hash).map(|(explicit, hash)| DedupKey { hash, explicit }),
         alert_key: row.get(8)?,
         head: decode(row, 9)?,
-        state: state(row, 10)?,
-        problem: row.get(11)?,
         body: Vec::new(),
+        state: ReceiptState::Pending,
+        problem: None,
     })
 }

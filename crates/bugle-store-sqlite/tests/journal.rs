@@ -1,5 +1,5 @@
 //! What the journal holds is there after a crash, once, whatever else happened to the file.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first problem")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first problem")]
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -10,10 +10,11 @@ use std::{
     io::{self, Read},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::record::{ALIGNMENT, Found, Record, Salt, find, read};
-use crate::{OpenError, receipts::Written};
+use super::record::{ALIGNMENT, Found, Record, Salt, find};
+use crate::{OpenError, kept::Kept};
 
 const NAME: &str = "bugle.journal";
 /// Under which it is made. Without its real name it is nothing yet.
@@ -54,7 +55,7 @@ pub(crate) struct Ring {
 impl Ring {
     /// Opens the file, or makes one with this salt; returns also what in it is not below the mark, in its order. When that
     /// is in the database, the ring may be written to.
-    pub(super) fn open(folder: &Path, mark: i64, salt: Salt) -> Result<(Self, Vec<Written>), OpenError> {
+    pub(super) fn open(folder: &Path, mark: i64, salt: Salt) -> Result<(Self, Vec<Arc<Kept>>), OpenError> {
         let path = folder.join(NAME);
         let refuse = |source| OpenError::Folder { folder: folder.to_owned(), source };
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
@@ -135,7 +136,7 @@ fn make(folder: &Path, salt: Salt) -> io::Result<File> {
 }
 
 /// What is whole and not below the mark, in its order, and the number that comes next.
-fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Written>) {
+fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Arc<Kept>>) {
     let (mut next, mut broken, mut found) = (mark, 0_u32, Vec::new());
     let mut rest = bytes.get(HEADER..).unwrap_or_default();
     while !rest.is_empty() {
@@ -146,11 +147,11 @@ fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Written>) {
                 broken += u32::from(number >= mark);
                 next = next.max(number.saturating_add(1));
             }
-            Found::Whole { number, rest, length } => {
+            Found::Whole { number, receipt, length } => {
                 step = length;
                 next = next.max(number.saturating_add(1));
                 if number >= mark {
-                    match read(rest) {
+                    match Kept::read(receipt).and_then(Kept::new) {
                         Ok(receipt) => found.push((number, receipt)),
                         Err(error) => {
                             tracing::error!(number, %error, "a record of the journal cannot be read");
@@ -169,5 +170,5 @@ fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Written>) {
         );
     }
     found.sort_unstable_by_key(|(number, _)| *number);
-    (next, found.into_iter().map(|(_, receipt)| receipt).collect())
+    (next, found.into_iter().map(|(_, receipt)| Arc::new(receipt)).collect())
 }

@@ -3,7 +3,7 @@
 macro_rules! columns {
     () => {
         "r.id, r.integration_id, r.received_at, r.remote_ip, r.correlation_id, r.verification, r.dedup_explicit, \
-         r.dedup_hash, r.alert_key, r.head"
+         r.dedup_hash, r.alert_key, r.head, r.block"
     };
 }
 
@@ -19,6 +19,14 @@ statements! {
     INSERT = "INSERT OR IGNORE INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
         dedup_explicit, dedup_hash, alert_key, head, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    INSERT_IN_BLOCK = "INSERT OR IGNORE INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, \
+        verification, head, body, block) VALUES (?1, ?2, ?3, '', '', '', '', x'', ?4)";
+    NEXT_BLOCK = "SELECT coalesce(max(id), 0) + 1 FROM receipt_block";
+    INSERT_BLOCK = "INSERT INTO receipt_block (id, first_receipt_id, last_receipt_id, packed) VALUES (?1, ?2, ?3, ?4)";
+    BLOCK = "SELECT packed FROM receipt_block WHERE id = ?1";
+    BLOCK_IS_USED = "SELECT 1 FROM receipt_block b CROSS JOIN receipt r \
+        ON r.id BETWEEN b.first_receipt_id AND b.last_receipt_id WHERE b.id = ?1 AND r.block = ?1 LIMIT 1";
+    DELETE_BLOCK = "DELETE FROM receipt_block WHERE id = ?1";
     INSERT_INBOX = "INSERT OR IGNORE INTO inbox (receipt_id, integration_id) VALUES (?1, ?2)";
     IN_INBOX = "SELECT integration_id FROM inbox WHERE receipt_id = ?1";
     DELETE_INBOX = "DELETE FROM inbox WHERE receipt_id = ?1";
@@ -29,7 +37,7 @@ statements! {
     DELETE_OUTCOME = "DELETE FROM receipt_outcome WHERE receipt_id = ?1";
     INTEGRATION_OF = "SELECT integration_id FROM receipt WHERE id = ?1";
     UPDATE_VERIFICATION = "UPDATE receipt SET verification = ?2 WHERE id = ?1 RETURNING integration_id";
-    DELETE = "DELETE FROM receipt WHERE id = ?1";
+    DELETE = "DELETE FROM receipt WHERE id = ?1 RETURNING block";
 
     JOURNAL_MARK = "SELECT journal_mark FROM instance";
     SET_JOURNAL_MARK = "UPDATE instance SET journal_mark = ?1";

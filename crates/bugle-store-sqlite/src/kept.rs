@@ -1,0 +1,93 @@
+//! A receipt as one piece of bytes, in the journal and in a block: how long the line is (4 bytes, little-endian), a line of
+//! JSON, the body.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bugle_model::{
+    Receipt, ReceiptState, Timestamp, Verification,
+    id::Id,
+    receipt::{DedupKey, RequestHead},
+};
+use serde::{Deserialize, Serialize, de, ser};
+
+const LENGTH: usize = size_of::<u32>();
+
+/// A receipt that is pending and does not name the delivery that it may repeat, and the same as bytes.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) receipt: Receipt,
+    bytes: Vec<u8>,
+}
+
+/// A receipt without its body.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    id: i64,
+    integration_id: i64,
+    received_at: i64,
+    remote_ip: IpAddr,
+    #[serde(borrow)]
+    correlation_id: Cow<'a, str>,
+    body_hash: Option<[u8; 16]>,
+    #[serde(borrow)]
+    alert_key: Option<Cow<'a, str>>,
+    verification: Cow<'a, Verification>,
+    head: Cow<'a, RequestHead>,
+}
+
+impl Kept {
+    /// Writes it.
+    pub(crate) fn new(receipt: Receipt) -> serde_json::Result<Self> {
+        let line = Line {
+            id: receipt.id.as_i64(),
+            integration_id: receipt.integration_id.as_i64(),
+            received_at: receipt.received_at.as_millis(),
+            remote_ip: receipt.remote_ip,
+            correlation_id: Cow::Borrowed(&receipt.correlation_id),
+            body_hash: receipt.dedup_key.map(|key| key.hash),
+            alert_key: receipt.alert_key.as_deref().map(Cow::Borrowed),
+            verification: Cow::Borrowed(&receipt.verification),
+            head: Cow::Borrowed(&receipt.head),
+        };
+        let mut bytes = Vec::with_capacity(1_024 + receipt.body.len());
+        bytes.extend_from_slice(&[0; LENGTH]);
+        serde_json::to_writer(&mut bytes, &line)?;
+        let length = u32::try_from(bytes.len() - LENGTH).map_err(ser::Error::custom)?;
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = length.to_le_bytes();
+        }
+        bytes.extend_from_slice(&receipt.body);
+        Ok(Self { receipt, bytes })
+    }
+
+    /// Reads it.
+    pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Receipt> {
+        let short = || de::Error::custom("it is too short");
+        let (length, rest) = bytes.split_first_chunk::<LENGTH>().ok_or_else(short)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(de::Error::custom)?;
+        let (line, body) = rest.split_at_checked(length).ok_or_else(short)?;
+        let line: Line<'_> = serde_json::from_slice(line)?;
+        Ok(Receipt {
+            id: Id::from_i64(line.id),
+            integration_id: Id::from_i64(line.integration_id),
+            received_at: Timestamp::from_millis(line.received_at),
+            remote_ip: line.remote_ip,
+            correlation_id: line.correlation_id.into_owned(),
+            head: line.head.into_owned(),
+            body: body.to_vec(),
+            verification: line.verification.into_owned(),
+            state: ReceiptState::Pending,
+            problem: None,
+            dedup_key: line.body_hash.map(|hash| DedupKey { hash, explicit: false }),
+            alert_key: line.alert_key.map(Cow::into_owned),
+        })
+    }
+
+    pub(crate) fn id(&self) -> i64 {
+        self.receipt.id.as_i64()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
