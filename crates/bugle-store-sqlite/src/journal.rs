@@ -45,6 +45,8 @@ const BODY_BYTES_MAX: usize = 48 * 1024;
 const BATCH_MAX: usize = 512;
 /// Bytes in one flush, but for its last record.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Waits for more to come before one flush.
+const GATHERS_MAX: u32 = 5;
 
 /// A receipt that waits to be kept, and who waits for that: told what became of it, or given it back.
 struct Entry {
@@ -152,7 +154,7 @@ impl Keeper {
         let mut crowd = 0;
         while let Some(first) = queue.blocking_recv() {
             if crowd >= CROWD_MIN {
-                gather(&queue);
+                gather(&queue, GATHERS_MAX);
             }
             let mut bytes = first.record.len();
             batch.push(first);

@@ -312,7 +312,7 @@ fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals
     let mut crowd = 0;
     while let Some(first) = queue.blocking_recv() {
         if crowd >= CROWD_MIN {
-            gather(&queue);
+            gather(&queue, GATHERS_MAX);
         }
         let committed = write_batch(connection, first, &mut queue, &mut batch).map_err(Arc::new);
         if let Err(lost) = &committed {
@@ -327,9 +327,9 @@ fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals
 }
 
 /// Lets those come who are on their way.
-pub(crate) fn gather<T>(queue: &Receiver<T>) {
+pub(crate) fn gather<T>(queue: &Receiver<T>, waits_max: u32) {
     let mut waiting = queue.len();
-    for _ in 0..GATHERS_MAX {
+    for _ in 0..waits_max {
         thread::sleep(GATHER);
         let before = std::mem::replace(&mut waiting, queue.len());
         if waiting <= before {

@@ -23,11 +23,11 @@ const STORM_BATCH_MAX: u32 = 128;
 const BATCH_MAX: u32 = 512;
 /// Longest rest, so that even in a storm what waits moves on several times a second.
 const REST_MAX: Duration = Duration::from_millis(100);
-/// From one batch's beginning to the next, for each call a second: 5 µs. At 200 calls a second that is 1 ms, at 3,000
-/// 15 ms.
-const APART_PER_RATE: Duration = Duration::from_micros(5);
+/// From one batch's beginning to the next when 1,000 calls come in a second; it grows with the square of their rate. At 200
+/// calls a second that is 0.2 ms, at 3,000 45 ms.
+const APART_AT_1000: Duration = Duration::from_millis(5);
 /// Farthest that batches are kept apart.
-const APART_MAX: Duration = Duration::from_millis(20);
+const APART_MAX: Duration = Duration::from_millis(50);
 
 /// The calls that are being taken in.
 #[derive(Debug, Default)]
@@ -101,8 +101,8 @@ fn rest(took: Duration, since: Duration, arrived: u32, callers: usize) -> Durati
     if callers >= STORM_CALLERS_MIN {
         return (took * STORM_REST).min(REST_MAX);
     }
-    let rate = f64::from(arrived) / since.as_secs_f64().max(0.001);
-    let apart = APART_PER_RATE.mul_f64(rate.min(1e6)).min(APART_MAX);
+    let thousands = f64::from(arrived) / since.as_secs_f64().max(0.001) / 1_000.0;
+    let apart = APART_AT_1000.mul_f64((thousands * thousands).min(1e3)).min(APART_MAX);
     apart.saturating_sub(took)
 }
 
@@ -135,9 +135,10 @@ mod tests {
             (2 * MS, 5 * MS, 0, 0, 0),
             (2 * MS, 1000 * MS, 100, 1, 0),
             (MS / 2, 5 * MS, 1, 1, 0),
-            (MS, 10 * MS, 30, 1, 14),
-            (MS, 10 * MS, 3_000, 4, 19),
-            (30 * MS, 50 * MS, 3_000, 4, 0),
+            (MS, 10 * MS, 30, 1, 44),
+            (MS, 10 * MS, 3_000, 4, 49),
+            (30 * MS, 50 * MS, 3_000, 4, 20),
+            (60 * MS, 70 * MS, 3_000, 4, 0),
             (5 * MS, 25 * MS, 500, 40, 40),
             (60 * MS, 25 * MS, 500, 40, 100),
         ] {
