@@ -39,8 +39,10 @@ use crate::{
 
 /// Receipts that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
-/// Largest body; what is larger goes to the database at once.
-const BODY_BYTES_MAX: usize = 48 * 1024;
+/// Largest record; what is larger goes to the database at once.
+const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Largest body in one, so that there is space for a usual head.
+const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - 16 * 1024;
 /// Receipts in one flush.
 const BATCH_MAX: usize = 512;
 /// Bytes in one flush, but for its last record.
@@ -116,9 +118,12 @@ impl Journal {
         if !is_usual(&receipt) || !self.fresh.has_room() {
             return Ok(Err(receipt));
         }
-        let kept = Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?;
+        let record = Record::new(Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?);
+        if record.len() > RECORD_BYTES_MAX {
+            return Ok(Err(record.kept.receipt));
+        }
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { record: Record::new(kept), reply };
+        let entry = Entry { record, reply };
         self.queue.as_ref().ok_or_else(closing)?.send(entry).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())
     }

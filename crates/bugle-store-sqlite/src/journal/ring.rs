@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use super::record::{ALIGNMENT, Found, Record, Salt, find};
+use super::{
+    RECORD_BYTES_MAX,
+    record::{ALIGNMENT, Found, Record, Salt, find},
+};
 use crate::{OpenError, kept::Kept};
 
 const NAME: &str = "bugle.journal";
@@ -25,7 +28,9 @@ const MAGIC: &[u8; 16] = b"bugle journal 1\n";
 const HEADER: usize = 4_096;
 /// Bytes of a half: some 1,400 receipts of a usual size, several times what is ever fresh.
 const HALF: usize = 2 * 1024 * 1024;
-const SIZE: usize = HEADER + 2 * HALF;
+const SIZE: u64 = (HEADER + 2 * HALF) as u64;
+/// Bytes that are looked at together when the file is read.
+const WINDOW: usize = 256 * 1024;
 
 /// Why a batch is not in the file.
 #[derive(Debug)]
@@ -58,17 +63,18 @@ impl Ring {
     pub(super) fn open(folder: &Path, mark: i64, salt: Salt) -> Result<(Self, Vec<Arc<Kept>>), OpenError> {
         let path = folder.join(NAME);
         let refuse = |source| OpenError::Folder { folder: folder.to_owned(), source };
-        let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(folder, salt).map_err(refuse)?,
             file => file.map_err(refuse)?,
         };
-        let mut bytes = Vec::with_capacity(SIZE);
-        file.read_to_end(&mut bytes).map_err(refuse)?;
-        let salt = bytes.strip_prefix(MAGIC).and_then(<[u8]>::first_chunk);
-        let Some(salt) = salt.copied().filter(|_| bytes.len() == SIZE) else {
+        let size = file.metadata().map_err(refuse)?.len();
+        let mut header = [0; MAGIC.len() + size_of::<Salt>()];
+        let read = file.read_exact_at(&mut header, 0);
+        let salt = header.strip_prefix(MAGIC).and_then(<[u8]>::first_chunk);
+        let Some(salt) = salt.copied().filter(|_| read.is_ok() && size == SIZE) else {
             return Err(OpenError::Journal { path });
         };
-        let (next, found) = recover(&bytes, mark, salt);
+        let (next, found) = recover(&file, mark, salt).map_err(refuse)?;
         let ring = Self { file, salt, half: 0, filled: 0, highest: [i64::MIN; 2], next, buffer: Vec::new() };
         Ok((ring, found))
     }
@@ -97,16 +103,17 @@ impl Ring {
         self.buffer.clear();
         for record in records {
             record.write(&mut self.buffer, self.salt, self.next);
-            // Never used again, even if the disk fails.
             self.next += 1;
         }
         if self.filled + self.buffer.len() > HALF {
             if self.is_needed(1 - self.half, mark) {
+                self.next = first;
                 return Err(NotKept::Full);
             }
             (self.half, self.filled) = (1 - self.half, 0);
         }
         let place = HEADER + self.half * HALF + self.filled;
+        // If this fails, some of it may be there all the same, so its numbers are not used again.
         self.file
             .write_all_at(&self.buffer, u64::try_from(place).unwrap_or(u64::MAX))
             .and_then(|()| self.file.sync_data())
@@ -122,13 +129,11 @@ impl Ring {
 /// Makes the file whole before it has its name.
 fn make(folder: &Path, salt: Salt) -> io::Result<File> {
     let (new, path): (PathBuf, PathBuf) = (folder.join(NEW_NAME), folder.join(NAME));
-    let mut bytes = vec![0; SIZE];
-    for (to, from) in bytes.iter_mut().zip(MAGIC.iter().chain(&salt)) {
-        *to = *from;
-    }
-    let file =
+    let header: Vec<u8> = MAGIC.iter().chain(&salt).copied().collect();
+    let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all_at(&bytes, 0)?;
+    io::copy(&mut io::repeat(0).take(SIZE), &mut file)?;
+    file.write_all_at(&header, 0)?;
     file.sync_all()?;
     fs::rename(&new, &path)?;
     File::open(folder)?.sync_all()?;
@@ -136,31 +141,40 @@ fn make(folder: &Path, salt: Salt) -> io::Result<File> {
 }
 
 /// What is whole and not below the mark, in its order, and the number that comes next.
-fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Arc<Kept>>) {
+fn recover(file: &File, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>>)> {
     let (mut next, mut broken, mut found) = (mark, 0_u32, Vec::new());
-    let mut rest = bytes.get(HEADER..).unwrap_or_default();
-    while !rest.is_empty() {
-        let mut step = ALIGNMENT;
-        match find(rest, salt) {
-            Found::Nothing => {}
-            Found::Broken(number) => {
-                broken += u32::from(number >= mark);
-                next = next.max(number.saturating_add(1));
-            }
-            Found::Whole { number, receipt, length } => {
-                step = length;
-                next = next.max(number.saturating_add(1));
-                if number >= mark {
-                    match Kept::read(receipt).and_then(Kept::new) {
-                        Ok(receipt) => found.push((number, receipt)),
-                        Err(error) => {
-                            tracing::error!(number, %error, "a record of the journal cannot be read");
+    let mut window = Vec::with_capacity(WINDOW);
+    let mut place = HEADER as u64;
+    while place < SIZE {
+        window.resize(WINDOW.min(usize::try_from(SIZE - place).unwrap_or(WINDOW)), 0);
+        file.read_exact_at(&mut window, place)?;
+        let mut rest = window.as_slice();
+        // A record that begins before the last bytes of the window ends in it.
+        let last = if place + WINDOW as u64 >= SIZE { 0 } else { RECORD_BYTES_MAX };
+        while rest.len() > last {
+            let mut step = ALIGNMENT;
+            match find(rest, salt) {
+                Found::Nothing => {}
+                Found::Broken(number) => {
+                    broken += u32::from(number >= mark);
+                    next = next.max(number.saturating_add(1));
+                }
+                Found::Whole { number, receipt, length } => {
+                    step = length;
+                    next = next.max(number.saturating_add(1));
+                    if number >= mark {
+                        match Kept::read(receipt).and_then(Kept::new) {
+                            Ok(receipt) => found.push((number, receipt)),
+                            Err(error) => {
+                                tracing::error!(number, %error, "a record of the journal cannot be read");
+                            }
                         }
                     }
                 }
             }
+            rest = rest.get(step..).unwrap_or_default();
         }
-        rest = rest.get(step..).unwrap_or_default();
+        place += (window.len() - rest.len()) as u64;
     }
     if broken > 0 {
         tracing::warn!(
@@ -170,5 +184,65 @@ fn recover(bytes: &[u8], mark: i64, salt: Salt) -> (i64, Vec<Arc<Kept>>) {
         );
     }
     found.sort_unstable_by_key(|(number, _)| *number);
-    (next, found.into_iter().map(|(_, receipt)| Arc::new(receipt)).collect())
+    Ok((next, found.into_iter().map(|(_, receipt)| Arc::new(receipt)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bugle_model::{IntegrationId, Receipt};
+    use bugle_store::conformance::sample;
+
+    use super::*;
+
+    const SALT: Salt = [3, 1, 4, 1, 5, 9, 2, 6];
+
+    fn record(id: i64, body: usize) -> Record {
+        let receipt = Receipt { body: vec![b'x'; body], ..sample::receipt(id, IntegrationId::from_i64(5)) };
+        Record::new(Kept::new(receipt).unwrap())
+    }
+
+    fn ids(found: &[Arc<Kept>]) -> Vec<i64> {
+        found.iter().map(|kept| kept.id()).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_found_wherever_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
+        assert!(found.is_empty());
+        // About as much as one half holds, so that some records lie across the ends of windows.
+        for id in 0..60 {
+            assert_eq!(ring.write([record(id, 30_000)].iter(), 0).unwrap(), id);
+        }
+        drop(ring);
+        for (mark, expected) in [(0, 0..60), (17, 17..60), (60, 0..0)] {
+            let (ring, found) = Ring::open(folder.path(), mark, [0; 8]).unwrap();
+            assert_eq!(ids(&found), expected.collect::<Vec<_>>());
+            assert_eq!(ring.next(), 60);
+        }
+    }
+
+    #[test]
+    fn a_half_is_written_over_when_the_database_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
+        let mut next = 0;
+        let mut fill = |ring: &mut Ring, mark| {
+            for id in next.. {
+                match ring.write([record(id, 60_000)].iter(), mark) {
+                    Ok(number) => next = number + 1,
+                    Err(NotKept::Full) => break,
+                    Err(NotKept::Failed(error)) => panic!("{error}"),
+                }
+            }
+            next
+        };
+        let full = fill(&mut ring, 0);
+        assert_eq!(fill(&mut ring, full / 4), full, "some of the older half is not in the database");
+        assert!(ring.is_nearly_full(full / 4) && !ring.is_nearly_full(full));
+        let more = fill(&mut ring, full / 2 + 1);
+        assert!(more > full, "the older half is");
+        let (_, found) = Ring::open(folder.path(), full, SALT).unwrap();
+        assert_eq!(found.len(), usize::try_from(more - full).unwrap());
+    }
 }
