@@ -43,22 +43,20 @@ pub(crate) fn insert<'a>(
     connection: &Connection,
     packer: &mut Packer,
     receipts: &'a [Arc<Kept>],
-) -> rusqlite::Result<Vec<&'a Receipt>> {
+) -> rusqlite::Result<Vec<&'a Kept>> {
     let block: i64 = connection.prepare_cached(sql::NEXT_BLOCK)?.query_row([], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(sql::INSERT_IN_BLOCK)?;
     let (mut new, mut bytes) = (Vec::with_capacity(receipts.len()), Vec::with_capacity(2 * BYTES_MAX));
     for kept in receipts {
-        let receipt = &kept.receipt;
-        let values =
-            params![kept.id(), receipt.integration_id.as_i64(), receipt.received_at.as_millis(), block];
+        let values = params![kept.id, kept.integration_id, kept.received_at.as_millis(), block];
         if insert.execute(values)? > 0 {
-            new.push(receipt);
-            bytes.extend_from_slice(&kept.id().to_le_bytes());
+            new.push(kept.as_ref());
+            bytes.extend_from_slice(&kept.id.to_le_bytes());
             bytes.extend_from_slice(&u32::try_from(kept.bytes().len()).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(kept.bytes());
         }
     }
-    let ids = || new.iter().map(|receipt| receipt.id.as_i64());
+    let ids = || new.iter().map(|kept| kept.id);
     if let Some((first, last)) = ids().min().zip(ids().max()) {
         let values = params![block, first, last, packer.pack_bytes(&bytes)?];
         connection.prepare_cached(sql::INSERT_BLOCK)?.execute(values)?;
@@ -116,6 +114,6 @@ fn head(bytes: &[u8]) -> Option<(i64, usize, &[u8])> {
     Some((i64::from_le_bytes(*id), usize::try_from(length).ok()?, after))
 }
 
-fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+pub(crate) fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, io::Error::other(error).into())
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use bugle_model::{Receipt, ReceiptId, Timestamp, id::Id};
+use bugle_model::{ReceiptId, Timestamp, id::Id};
 use bugle_store::StoreError;
 use rusqlite::Connection;
 
@@ -60,14 +60,14 @@ pub(crate) struct Filed {
 impl Filed {
     /// Receipts that a step dealt with.
     pub(crate) fn of(receipts: &[Arc<Kept>]) -> Self {
-        Self { ids: receipts.iter().map(|kept| kept.id()).collect(), mark: None }
+        Self { ids: receipts.iter().map(|kept| kept.id).collect(), mark: None }
     }
 }
 
 /// Takes receipts into the database and its inbox; returns how many were not there already.
 pub(crate) fn file(connection: &Connection, receipts: &[Arc<Kept>]) -> rusqlite::Result<usize> {
     let new = insert(connection, receipts)?;
-    new.iter().try_for_each(|receipt| insert_inbox(connection, receipt))?;
+    new.iter().try_for_each(|kept| insert_inbox(connection, kept.id, kept.integration_id))?;
     Ok(new.len())
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn file(connection: &Connection, receipts: &[Arc<Kept>]) -> rusqlite:
 pub(crate) fn insert<'a>(
     connection: &Connection,
     receipts: &'a [Arc<Kept>],
-) -> rusqlite::Result<Vec<&'a Receipt>> {
+) -> rusqlite::Result<Vec<&'a Kept>> {
     let mut packer = Packer::default();
     let mut new = Vec::with_capacity(receipts.len());
     for (some, is_block) in blocks::divide(receipts) {
@@ -83,7 +83,7 @@ pub(crate) fn insert<'a>(
             new.extend(blocks::insert(connection, &mut packer, some)?);
         } else {
             for kept in some {
-                new.extend(insert_alone(connection, &kept.receipt)?.then_some(&kept.receipt));
+                new.extend(insert_alone(connection, kept)?.then_some(kept.as_ref()));
             }
         }
     }
@@ -120,7 +120,7 @@ impl Fresh {
     /// How many there are, and since when.
     pub(crate) fn inbox(&self) -> (u64, Option<Timestamp>) {
         let receipts = self.lock();
-        let oldest = receipts.by_id.values().next().map(|receipt| receipt.receipt.received_at);
+        let oldest = receipts.by_id.values().next().map(|receipt| receipt.received_at);
         (u64::try_from(receipts.by_id.len()).unwrap_or(u64::MAX), oldest)
     }
 
@@ -141,7 +141,7 @@ impl Fresh {
         for (number, receipt) in kept {
             receipts.bytes += receipt.bytes().len();
             receipts.next = number + 1;
-            receipts.by_id.insert(receipt.id(), receipt);
+            receipts.by_id.insert(receipt.id, receipt);
         }
     }
 
@@ -153,7 +153,7 @@ impl Fresh {
         };
         let mut filed = Filed { ids: Vec::with_capacity(all.len()), mark: Some(next) };
         file(connection, &all)?;
-        filed.ids.extend(all.iter().map(|kept| kept.id()));
+        filed.ids.extend(all.iter().map(|kept| kept.id));
         connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
         Ok(filed)
     }

@@ -50,10 +50,11 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Waits for more to come before one flush.
 const GATHERS_MAX: u32 = 5;
 
-/// A receipt that waits to be kept, and who waits for that: told what became of it, or given it back.
+/// A receipt that waits to be kept, and who waits for that; told nothing if it cannot be.
 struct Entry {
+    body: Option<Body>,
     record: Record,
-    reply: oneshot::Sender<Result<Appended, Receipt>>,
+    reply: oneshot::Sender<Option<Appended>>,
 }
 
 /// The thread and the way to it.
@@ -108,22 +109,22 @@ impl Journal {
         &self.recent
     }
 
-    /// Keeps a receipt: it is durable when this returns, or given back.
+    /// Keeps a receipt. It is durable when this returns what became of it; otherwise it is for the database.
     pub(crate) async fn append(
         &self,
         doing: &'static str,
-        receipt: Receipt,
-    ) -> Result<Result<Appended, Receipt>, StoreError> {
+        receipt: &Receipt,
+    ) -> Result<Option<Appended>, StoreError> {
         let closing = || StoreError::new(doing, "the store is closing");
-        if !is_usual(&receipt) || !self.fresh.has_room() {
-            return Ok(Err(receipt));
+        if !is_usual(receipt) || !self.fresh.has_room() {
+            return Ok(None);
         }
         let record = Record::new(Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?);
         if record.len() > RECORD_BYTES_MAX {
-            return Ok(Err(record.kept.receipt));
+            return Ok(None);
         }
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { record, reply };
+        let entry = Entry { body: Body::of(receipt), record, reply };
         self.queue.as_ref().ok_or_else(closing)?.send(entry).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())
     }
@@ -185,13 +186,13 @@ impl Keeper {
             Ok(first) => {
                 let kept = batch
                     .drain(..)
-                    .map(|entry| (Arc::new(entry.record.kept), entry.reply))
+                    .map(|entry| (Arc::new(entry.record.kept), entry.body, entry.reply))
                     .collect::<Vec<_>>();
                 // First, as the pipeline may be told of it by whoever waits.
-                self.fresh.add((first..).zip(kept.iter().map(|(receipt, _)| Arc::clone(receipt))));
-                for (receipt, reply) in kept {
+                self.fresh.add((first..).zip(kept.iter().map(|(receipt, ..)| Arc::clone(receipt))));
+                for (_, body, reply) in kept {
                     // The caller may have given up waiting; it is kept all the same.
-                    drop(reply.send(Ok(self.answer(&receipt))));
+                    reply.send(Some(self.answer(body))).ok();
                 }
             }
             Err(not_kept) => {
@@ -199,14 +200,13 @@ impl Keeper {
                     tracing::error!(%error, "could not write to the journal; calls go to the database at once");
                 }
                 for entry in batch.drain(..) {
-                    drop(entry.reply.send(Err(entry.record.kept.receipt)));
+                    entry.reply.send(None).ok();
                 }
             }
         }
     }
 
-    fn answer(&self, receipt: &Kept) -> Appended {
-        let body = Body::of(&receipt.receipt);
+    fn answer(&self, body: Option<Body>) -> Appended {
         let duplicate_of = body.as_ref().and_then(|body| self.recent.before(body));
         if let Some(body) = body {
             self.recent.remember(body);

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize, de, ser};
 
 const LENGTH: usize = size_of::<u32>();
 
-/// A receipt that is pending and does not name the delivery that it may repeat, and the same as bytes.
+/// A receipt that is pending and does not name the delivery that it may repeat.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) receipt: Receipt,
+    pub(crate) id: i64,
+    pub(crate) integration_id: i64,
+    pub(crate) received_at: Timestamp,
     bytes: Vec<u8>,
 }
 
@@ -37,10 +39,11 @@ struct Line<'a> {
 
 impl Kept {
     /// Writes it.
-    pub(crate) fn new(receipt: Receipt) -> serde_json::Result<Self> {
+    pub(crate) fn new(receipt: &Receipt) -> serde_json::Result<Self> {
+        let (id, integration_id) = (receipt.id.as_i64(), receipt.integration_id.as_i64());
         let line = Line {
-            id: receipt.id.as_i64(),
-            integration_id: receipt.integration_id.as_i64(),
+            id,
+            integration_id,
             received_at: receipt.received_at.as_millis(),
             remote_ip: receipt.remote_ip,
             correlation_id: Cow::Borrowed(&receipt.correlation_id),
@@ -57,10 +60,15 @@ impl Kept {
             *place = length.to_le_bytes();
         }
         bytes.extend_from_slice(&receipt.body);
-        Ok(Self { receipt, bytes })
+        Ok(Self { id, integration_id, received_at: receipt.received_at, bytes })
     }
 
     /// Reads it.
+    pub(crate) fn receipt(&self) -> serde_json::Result<Receipt> {
+        Self::read(&self.bytes)
+    }
+
+    /// Reads what was written.
     pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Receipt> {
         let short = || de::Error::custom("it is too short");
         let (length, rest) = bytes.split_first_chunk::<LENGTH>().ok_or_else(short)?;
@@ -81,10 +89,6 @@ impl Kept {
             dedup_key: line.body_hash.map(|hash| DedupKey { hash, explicit: false }),
             alert_key: line.alert_key.map(Cow::into_owned),
         })
-    }
-
-    pub(crate) fn id(&self) -> i64 {
-        self.receipt.id.as_i64()
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -12,10 +12,11 @@ use bugle_store::{Appended, Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, S
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use crate::{
-    blocks::{Blocks, delete_if_unused},
+    blocks::{Blocks, broken, delete_if_unused},
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, parse, state},
     fresh::{Filed, Fresh, insert as take_in},
     journal::Journal,
+    kept::Kept,
     page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
     recent::Body,
@@ -48,10 +49,9 @@ pub(crate) async fn append(
     receipt: Receipt,
 ) -> Result<Appended, StoreError> {
     const DOING: &str = "keep the receipt";
-    let receipt = match journal.append(DOING, receipt).await? {
-        Ok(appended) => return Ok(appended),
-        Err(receipt) => receipt,
-    };
+    if let Some(appended) = journal.append(DOING, &receipt).await? {
+        return Ok(appended);
+    }
     let written = Written::new(receipt).map_err(|error| StoreError::new(DOING, error))?;
     let body = Body::of(&written.receipt);
     let (recent, remembered) = (Arc::clone(journal.recent()), Arc::clone(journal.recent()));
@@ -74,7 +74,7 @@ fn insert(
     let receipt = &row.receipt;
     let explicit = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected);
     let same_id = explicit.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
-    insert_row(connection, receipt, &row.verification, &row.head)?;
+    insert_row(connection, row)?;
     let state = if same_id.or(same_body).is_some() && explicit.is_some() {
         ReceiptState::Duplicate
     } else {
@@ -87,16 +87,13 @@ fn insert(
 }
 
 /// Inserts what a receipt is and not where it stands; false when it is there already.
-pub(crate) fn insert_alone(connection: &Connection, receipt: &Receipt) -> rusqlite::Result<bool> {
-    insert_row(connection, receipt, &encode(&receipt.verification)?, &encode(&receipt.head)?)
+pub(crate) fn insert_alone(connection: &Connection, kept: &Kept) -> rusqlite::Result<bool> {
+    let row = Written::new(kept.receipt().map_err(broken)?)?;
+    insert_row(connection, &row)
 }
 
-fn insert_row(
-    connection: &Connection,
-    receipt: &Receipt,
-    verification: &str,
-    head: &str,
-) -> rusqlite::Result<bool> {
+fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> {
+    let receipt = &row.receipt;
     let key = receipt.dedup_key.filter(|_| receipt.state != ReceiptState::Rejected);
     let inserted = connection.prepare_cached(sql::INSERT)?.execute(params![
         receipt.id.as_i64(),
@@ -104,20 +101,19 @@ fn insert_row(
         receipt.received_at.as_millis(),
         receipt.remote_ip.to_string(),
         receipt.correlation_id,
-        verification,
+        row.verification,
         key.map(|key| key.explicit),
         key.as_ref().map(|key| key.hash.as_slice()),
         receipt.alert_key,
-        head,
+        row.head,
         receipt.body,
     ])?;
     Ok(inserted > 0)
 }
 
 /// Puts a receipt into the inbox.
-pub(crate) fn insert_inbox(connection: &Connection, receipt: &Receipt) -> rusqlite::Result<()> {
-    let values = params![receipt.id.as_i64(), receipt.integration_id.as_i64()];
-    connection.prepare_cached(sql::INSERT_INBOX)?.execute(values).map(drop)
+pub(crate) fn insert_inbox(connection: &Connection, id: i64, integration_id: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql::INSERT_INBOX)?.execute([id, integration_id]).map(drop)
 }
 
 /// The receipt that the sender gave the same id.
@@ -139,7 +135,7 @@ fn place(
 ) -> rusqlite::Result<()> {
     let id = outcome.id.as_i64();
     if outcome.state == ReceiptState::Pending {
-        connection.prepare_cached(sql::INSERT_INBOX)?.execute(params![id, integration_id])?;
+        insert_inbox(connection, id, integration_id)?;
     } else {
         connection.prepare_cached(sql::PUT_OUTCOME)?.execute(params![
             id,
@@ -185,13 +181,12 @@ pub(crate) fn record(
 ) -> rusqlite::Result<Filed> {
     let kept: Vec<_> = outcomes.iter().filter_map(|(outcome, _)| fresh.get(outcome.id.as_i64())).collect();
     let new = take_in(connection, &kept)?;
-    let integrations: HashMap<_, _> =
-        new.iter().map(|receipt| (receipt.id, receipt.integration_id)).collect();
+    let integrations: HashMap<_, _> = new.iter().map(|kept| (kept.id, kept.integration_id)).collect();
     for (outcome, signals) in outcomes {
         let signals = (!outcome.signals.is_empty()).then_some(signals.as_str());
-        match integrations.get(&outcome.id) {
+        match integrations.get(&outcome.id.as_i64()) {
             // It never was in the inbox.
-            Some(integration) => put(connection, integration.as_i64(), outcome, signals)?,
+            Some(integration) => put(connection, *integration, outcome, signals)?,
             None => move_one(connection, outcome, signals)?,
         }
     }
@@ -291,7 +286,7 @@ pub(crate) async fn pending_of(
             for id in ids {
                 // First, as what is taken in after that is found in the database.
                 let receipt = match fresh.get(id.as_i64()) {
-                    Some(kept) => Some(kept.receipt.clone()),
+                    Some(kept) => Some(kept.receipt().map_err(broken)?),
                     None => statement
                         .query_row([id.as_i64()], |row| read_whole(connection, row, &mut blocks))
                         .optional()?,
@@ -334,7 +329,8 @@ pub(crate) async fn one(
     id: ReceiptId,
 ) -> Result<Option<(Receipt, Vec<SignalOutcome>)>, StoreError> {
     if let Some(kept) = fresh.get(id.as_i64()) {
-        return Ok(Some((kept.receipt.clone(), Vec::new())));
+        let receipt = kept.receipt().map_err(|error| StoreError::new("read the receipt", error))?;
+        return Ok(Some((receipt, Vec::new())));
     }
     readers
         .read("read the receipt", move |connection| {

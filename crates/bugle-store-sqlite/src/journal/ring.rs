@@ -163,7 +163,7 @@ fn recover(file: &File, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>
                     step = length;
                     next = next.max(number.saturating_add(1));
                     if number >= mark {
-                        match Kept::read(receipt).and_then(Kept::new) {
+                        match Kept::read(receipt).and_then(|receipt| Kept::new(&receipt)) {
                             Ok(receipt) => found.push((number, receipt)),
                             Err(error) => {
                                 tracing::error!(number, %error, "a record of the journal cannot be read");
@@ -198,11 +198,11 @@ mod tests {
 
     fn record(id: i64, body: usize) -> Record {
         let receipt = Receipt { body: vec![b'x'; body], ..sample::receipt(id, IntegrationId::from_i64(5)) };
-        Record::new(Kept::new(receipt).unwrap())
+        Record::new(Kept::new(&receipt).unwrap())
     }
 
     fn ids(found: &[Arc<Kept>]) -> Vec<i64> {
-        found.iter().map(|kept| kept.id()).collect()
+        found.iter().map(|kept| kept.id).collect()
     }
 
     #[test]
@@ -237,12 +237,12 @@ mod tests {
             }
             next
         };
-        let full = fill(&mut ring, 0);
-        assert_eq!(fill(&mut ring, full / 4), full, "some of the older half is not in the database");
-        assert!(ring.is_nearly_full(full / 4) && !ring.is_nearly_full(full));
-        let more = fill(&mut ring, full / 2 + 1);
-        assert!(more > full, "the older half is");
-        let (_, found) = Ring::open(folder.path(), full, SALT).unwrap();
-        assert_eq!(found.len(), usize::try_from(more - full).unwrap());
+        let both = fill(&mut ring, 0);
+        assert_eq!(fill(&mut ring, both / 4), both, "some of the older half is not in the database");
+        assert!(ring.is_nearly_full(both / 4) && !ring.is_nearly_full(both));
+        let more = fill(&mut ring, both / 2 + 1);
+        assert!(more > both, "the older half is");
+        let (_, found) = Ring::open(folder.path(), both, SALT).unwrap();
+        assert_eq!(found.len(), usize::try_from(more - both).unwrap());
     }
 }
