@@ -33,7 +33,7 @@ pub(crate) enum Role {
 impl Role {
     const fn cache_kib(self) -> i64 {
         match self {
-            Self::Writer => 8 * 1024,
+            Self::Writer => 4 * 1024,
             Self::Reader => 2 * 1024,
             Self::Checkpointer => 64,
         }

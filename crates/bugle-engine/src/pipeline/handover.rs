@@ -13,9 +13,9 @@ use bugle_platforms::Decoded;
 use crate::correlate::Origin;
 
 /// Receipts that are held at once.
-const HELD_MAX: usize = 4_096;
+const HELD_MAX: usize = 1_024;
 /// Bytes of bodies that they were read from, all together; what is held takes a few times as much.
-const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What is still here after this long was never stored: its caller was told to try again.
 const HELD_FOR: Duration = Duration::from_mins(1);
 
