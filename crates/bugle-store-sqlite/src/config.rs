@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     codec::{Code, decode, decode_or_none, encode, moment, moment_or_none, state},
+    journal,
     migrate::version,
     readers::Readers,
     sql::config as sql,
@@ -77,7 +78,7 @@ pub(crate) async fn instance(readers: &Readers) -> Result<Instance, StoreError> 
         .await
 }
 
-/// What the store is, and how large its file and the logs beside it are.
+/// What the store is, and how large its files are.
 pub(crate) async fn facts(readers: &Readers) -> Result<StoreFacts, StoreError> {
     readers
         .read("look at its file", |connection| {
@@ -86,7 +87,7 @@ pub(crate) async fn facts(readers: &Readers) -> Result<StoreFacts, StoreError> {
             Ok(StoreFacts {
                 engine: format!("SQLite {}", rusqlite::version()),
                 schema: version(connection)?,
-                bytes: ["", "-wal", "-shm"].into_iter().map(size).sum(),
+                bytes: ["", "-wal", "-shm"].into_iter().map(size).sum::<u64>() + journal::SIZE,
             })
         })
         .await

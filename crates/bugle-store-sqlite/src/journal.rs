@@ -26,7 +26,7 @@ use tokio::sync::{
     oneshot,
 };
 
-pub(crate) use self::ring::Ring;
+pub(crate) use self::ring::{Ring, SIZE};
 use self::{record::Record, ring::NotKept};
 use crate::{
     OpenError,

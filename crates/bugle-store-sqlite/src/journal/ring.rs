@@ -28,7 +28,8 @@ const MAGIC: &[u8; 16] = b"bugle journal 1\n";
 const HEADER: usize = 4_096;
 /// Bytes of a half: some 1,400 receipts of a usual size, several times what is ever fresh.
 const HALF: usize = 2 * 1024 * 1024;
-const SIZE: u64 = (HEADER + 2 * HALF) as u64;
+/// Bytes of the file.
+pub(crate) const SIZE: u64 = (HEADER + 2 * HALF) as u64;
 /// Bytes that are looked at together when the file is read.
 const WINDOW: usize = 256 * 1024;
 

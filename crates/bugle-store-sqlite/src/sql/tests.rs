@@ -116,6 +116,8 @@ fn may_be_undone_alone(statement: &str) -> bool {
 fn what_is_written_for_each_alert_need_not_be_undone_alone() {
     for statement in [
         receipts::INSERT,
+        receipts::INSERT_IN_BLOCK,
+        receipts::INSERT_BLOCK,
         receipts::INSERT_INBOX,
         receipts::DELETE_INBOX,
         receipts::PUT_OUTCOME,
