@@ -187,15 +187,34 @@ async fn a_store_that_hangs_means_try_again_and_recovers_by_itself() {
         ..bugle_web::WebSettings::default()
     };
     let bugle = TestBugle::with(settings).await;
-    let hook = bugle.integration("datadog", None).await;
+    let hook = bugle.integration("custom", None).await;
     let mut holder = lock_database(bugle.folder.path());
-    let answer = hook.send(&[], BODY).await;
+    // With an id of the sender's, so that the database must be asked.
+    let answer = hook.send(&[("webhook-id", "1")], BODY).await;
     answer.expect_error(503, "STORE_UNAVAILABLE");
     assert_eq!(answer.header("retry-after"), Some("5"));
     drop(holder.stdin.take());
     assert!(holder.wait().unwrap().success());
-    until("the store takes calls again", async || (hook.send(&[], BODY).await.status == 200).then_some(()))
-        .await;
+    until("the store takes calls again", async || {
+        (hook.send(&[("webhook-id", "2")], BODY).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// What the journal can keep is kept while the database hangs, and is processed when that is over.
+#[tokio::test]
+async fn a_database_that_hangs_keeps_nobody_waiting() {
+    let bugle = TestBugle::start().await;
+    let hook = bugle.integration("datadog", None).await;
+    let mut holder = lock_database(bugle.folder.path());
+    for _ in 0..20 {
+        assert_eq!(hook.send(&[], BODY).await.status, 200);
+    }
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    bugle.drain().await;
+    let receipts = bugle.get("/api/v1/receipts?limit=100").await;
+    assert_eq!(receipts["data"].as_array().unwrap().len(), 20);
 }
 
 /// A call that its caller gave up on still waits for the store, and still takes its room.
@@ -208,17 +227,20 @@ async fn a_store_that_hangs_fills_no_memory() {
         ..bugle_web::WebSettings::default()
     };
     let bugle = TestBugle::with(settings).await;
-    let hook = bugle.integration("datadog", None).await;
+    let hook = bugle.integration("custom", None).await;
     let mut holder = lock_database(bugle.folder.path());
     for expected in ["could not do this now", "could not do this now", "more is waiting", "more is waiting"] {
-        let answer = hook.send(&[], BODY).await;
+        let answer = hook.send(&[("webhook-id", "1")], BODY).await;
         answer.expect_error(503, "STORE_UNAVAILABLE");
         assert_eq!(answer.header("retry-after"), Some("5"));
         assert!(answer.text.contains(expected), "{expected}: {answer:?}");
     }
     drop(holder.stdin.take());
     assert!(holder.wait().unwrap().success());
-    until("there is room again", async || (hook.send(&[], BODY).await.status == 200).then_some(())).await;
+    until("there is room again", async || {
+        (hook.send(&[("webhook-id", "2")], BODY).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
