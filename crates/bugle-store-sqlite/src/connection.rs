@@ -62,7 +62,7 @@ pub(crate) fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options

@@ -8,7 +8,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,7 +17,7 @@ use super::{
     RECORD_BYTES_MAX,
     record::{ALIGNMENT, Found, Record, Salt, find},
 };
-use crate::{OpenError, kept::Kept};
+use crate::{OpenError, connection::owner_only, kept::Kept};
 
 const NAME: &str = "bugle.journal";
 /// Under which it is made. Without its real name it is nothing yet.
@@ -132,7 +132,7 @@ fn make(folder: &Path, salt: Salt) -> io::Result<File> {
     let (new, path): (PathBuf, PathBuf) = (folder.join(NEW_NAME), folder.join(NAME));
     let header: Vec<u8> = MAGIC.iter().chain(&salt).copied().collect();
     let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        owner_only(OpenOptions::new().read(true).write(true).create(true).truncate(true)).open(&new)?;
     io::copy(&mut io::repeat(0).take(SIZE), &mut file)?;
     file.write_all_at(&header, 0)?;
     file.sync_all()?;
