@@ -7,7 +7,7 @@
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
 //! - `kept`, `blocks`: a receipt as bytes, and many of them packed as one.
-//! - `receipts`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
+//! - `receipts`, `receipt_reads`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
 //!   `config`, `users`, `audit`: the intentions, by noun.
 //! - `retention`: what is old goes, and its space is given back.
 //! - `sql`: every statement. `codec`, `page`, `words`, `tally`: rows, pages, searches and counts.
@@ -34,6 +34,7 @@ mod migrate;
 mod page;
 mod pipeline;
 mod readers;
+mod receipt_reads;
 mod receipts;
 mod recent;
 mod redelivery;

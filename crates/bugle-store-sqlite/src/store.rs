@@ -13,8 +13,8 @@ use bugle_store::{
 };
 
 use crate::{
-    SqliteStore, activity, audit, config, deliveries, delivery_pages, filter, incidents, pipeline, receipts,
-    redelivery, related, retention, users,
+    SqliteStore, activity, audit, config, deliveries, delivery_pages, filter, incidents, pipeline,
+    receipt_reads, receipts, redelivery, related, retention, users,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -39,24 +39,24 @@ impl Store for SqliteStore {
     }
 
     async fn pending_ids(&self, limit: u32) -> Result<Vec<ReceiptId>> {
-        receipts::pending_ids(&self.readers, &self.fresh, limit).await
+        receipt_reads::pending_ids(&self.readers, &self.fresh, limit).await
     }
 
     async fn pending_of(&self, ids: Vec<ReceiptId>) -> Result<Vec<Receipt>> {
-        receipts::pending_of(&self.readers, &self.fresh, ids).await
+        receipt_reads::pending_of(&self.readers, &self.fresh, ids).await
     }
 
     async fn inbox(&self) -> Result<Inbox> {
-        receipts::inbox(&self.readers, &self.fresh).await
+        receipt_reads::inbox(&self.readers, &self.fresh).await
     }
 
     async fn receipt(&self, id: ReceiptId) -> Result<Option<(Receipt, Vec<SignalOutcome>)>> {
-        receipts::one(&self.readers, &self.fresh, id).await
+        receipt_reads::one(&self.readers, &self.fresh, id).await
     }
 
     async fn receipts(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>> {
         self.fresh.file_if_possible(&self.writer).await;
-        receipts::page(&self.readers, filter, page).await
+        receipt_reads::page(&self.readers, filter, page).await
     }
 
     async fn requeue(&self, id: ReceiptId, verification: Verification) -> Result<()> {

@@ -23,9 +23,11 @@ const STORM_BATCH_MAX: u32 = 128;
 const BATCH_MAX: u32 = 512;
 /// Longest rest, so that even in a storm what waits moves on several times a second.
 const REST_MAX: Duration = Duration::from_millis(100);
-/// From one batch's beginning to the next when 1,000 calls come in a second; it grows with the square of their rate. At 200
-/// calls a second that is 0.2 ms, at 3,000 45 ms.
+/// From one batch's beginning to the next when 1,000 calls come in a second. It grows with their rate, and beyond with its
+/// square: at 200 calls a second it is 1 ms, at 3,000 45 ms.
 const APART_AT_1000: Duration = Duration::from_millis(5);
+/// Over how long calls are counted for their rate: a few that happen to come together are no rate.
+const RATE_OVER: Duration = Duration::from_millis(100);
 /// Farthest that batches are kept apart.
 const APART_MAX: Duration = Duration::from_millis(50);
 
@@ -62,17 +64,19 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// When batches began.
+/// When batches began, and how fast calls come.
 #[derive(Debug)]
 pub(super) struct Pace {
     began: Instant,
     began_before: Instant,
+    /// Calls a second.
+    rate: f64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let now = Instant::now();
-        Self { began: now, began_before: now }
+        Self { began: now, began_before: now, rate: 0.0 }
     }
 }
 
@@ -83,10 +87,11 @@ impl Pace {
     }
 
     /// How long to rest after it.
-    pub(super) fn rest(&self, arrivals: &Arrivals) -> Duration {
+    pub(super) fn rest(&mut self, arrivals: &Arrivals) -> Duration {
         let arrived = arrivals.arrived.swap(0, Ordering::Relaxed);
         let callers = arrivals.most_waiting.swap(arrivals.waiting.load(Ordering::Relaxed), Ordering::Relaxed);
-        rest(self.began.elapsed(), self.began.duration_since(self.began_before), arrived, callers)
+        self.rate = rate(self.rate, arrived, self.began.duration_since(self.began_before));
+        rest(self.began.elapsed(), self.rate, callers)
     }
 }
 
@@ -95,14 +100,20 @@ fn batch(callers: usize) -> u32 {
     if callers >= STORM_CALLERS_MIN { STORM_BATCH_MAX } else { BATCH_MAX }
 }
 
-/// How long to rest after a batch that took `took` and began `since` after the one before it, when `arrived` receipts came
-/// in that time and most `callers` waited at once.
-fn rest(took: Duration, since: Duration, arrived: u32, callers: usize) -> Duration {
+/// How fast calls come, when it was `before` and `arrived` came in the time `since`.
+fn rate(before: f64, arrived: u32, since: Duration) -> f64 {
+    let seconds = since.as_secs_f64().max(1e-6);
+    let weight = (seconds / RATE_OVER.as_secs_f64()).min(1.0);
+    before + (f64::from(arrived) / seconds - before) * weight
+}
+
+/// How long to rest after a batch that took `took`, when calls come at `rate` and most `callers` waited at once.
+fn rest(took: Duration, rate: f64, callers: usize) -> Duration {
     if callers >= STORM_CALLERS_MIN {
         return (took * STORM_REST).min(REST_MAX);
     }
-    let thousands = f64::from(arrived) / since.as_secs_f64().max(0.001) / 1_000.0;
-    let apart = APART_AT_1000.mul_f64((thousands * thousands).min(1e3)).min(APART_MAX);
+    let thousands = rate / 1_000.0;
+    let apart = APART_AT_1000.mul_f64((thousands * thousands.max(1.0)).min(1e3)).min(APART_MAX);
     apart.saturating_sub(took)
 }
 
@@ -131,19 +142,27 @@ mod tests {
 
     #[test]
     fn rests_as_it_should() {
-        for (took, since, arrived, callers, expected_ms) in [
-            (2 * MS, 5 * MS, 0, 0, 0),
-            (2 * MS, 1000 * MS, 100, 1, 0),
-            (MS / 2, 5 * MS, 1, 1, 0),
-            (MS, 10 * MS, 30, 1, 44),
-            (MS, 10 * MS, 3_000, 4, 49),
-            (30 * MS, 50 * MS, 3_000, 4, 20),
-            (60 * MS, 70 * MS, 3_000, 4, 0),
-            (5 * MS, 25 * MS, 500, 40, 40),
-            (60 * MS, 25 * MS, 500, 40, 100),
+        for (took, rate, callers, expected_us) in [
+            (2 * MS, 0.0, 0, 0),
+            (2 * MS, 100.0, 1, 0),
+            (MS / 2, 200.0, 1, 500),
+            (MS, 1_000.0, 1, 4_000),
+            (MS, 3_000.0, 1, 44_000),
+            (MS, 300_000.0, 4, 49_000),
+            (60 * MS, 60_000.0, 4, 0),
+            (5 * MS, 20_000.0, 40, 40_000),
+            (60 * MS, 20_000.0, 40, 100_000),
         ] {
-            let rest = rest(took, since, arrived, callers);
-            assert_eq!(rest.as_millis(), expected_ms, "{took:?} {since:?} {arrived} {callers}");
+            let rest = rest(took, rate, callers);
+            assert_eq!(rest.as_micros(), expected_us, "{took:?} {rate} {callers}");
         }
+    }
+
+    #[test]
+    fn a_few_that_come_together_are_no_rate() {
+        assert!(rate(0.0, 3, MS) < 50.0);
+        let fast = (0..40).fold(0.0, |before, _| rate(before, 15, 5 * MS));
+        assert!((2_500.0..3_500.0).contains(&fast), "{fast}");
+        assert!(rate(fast, 1, 1_000 * MS) < 50.0, "a second later it is quiet");
     }
 }
