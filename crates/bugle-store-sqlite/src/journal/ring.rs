@@ -156,10 +156,8 @@ fn recover(file: &File, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>
             let mut step = ALIGNMENT;
             match find(rest, salt) {
                 Found::Nothing => {}
-                Found::Broken(number) => {
-                    broken += u32::from(number >= mark);
-                    next = next.max(number.saturating_add(1));
-                }
+                // Its number may be broken too, and says nothing of the next.
+                Found::Broken(number) => broken += u32::from(number >= mark),
                 Found::Whole { number, receipt, length } => {
                     step = length;
                     next = next.max(number.saturating_add(1));
@@ -221,6 +219,19 @@ mod tests {
             assert_eq!(ids(&found), expected.collect::<Vec<_>>());
             assert_eq!(ring.next(), 60);
         }
+    }
+
+    #[test]
+    fn a_broken_number_says_nothing_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
+        for id in 0..2 {
+            ring.write([record(id, 100)].iter(), 0).unwrap();
+        }
+        let place = HEADER + record(0, 100).len() + SALT.len();
+        ring.file.write_all_at(&i64::MAX.to_le_bytes(), u64::try_from(place).unwrap()).unwrap();
+        let (ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
+        assert_eq!((ids(&found), ring.next()), (vec![0], 1));
     }
 
     #[test]
