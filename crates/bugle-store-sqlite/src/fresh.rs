@@ -18,7 +18,7 @@ use crate::{
     kept::Kept,
     receipts::{insert_alone, insert_inbox},
     sql::receipts as sql,
-    writer::{Abort, Post, Shield, Writer},
+    writer::{Abort, Post, Shield, Writer, job},
 };
 
 const DOING: &str = "take receipts in";
@@ -58,7 +58,7 @@ pub(crate) struct Filed {
 }
 
 impl Filed {
-    /// Receipts that a step dealt with.
+    /// These receipts.
     pub(crate) fn of(receipts: &[Arc<Kept>]) -> Self {
         Self { ids: receipts.iter().map(|kept| kept.id).collect(), mark: None }
     }
@@ -151,11 +151,9 @@ impl Fresh {
             let receipts = self.lock();
             (receipts.by_id.values().cloned().collect::<Vec<_>>(), receipts.next)
         };
-        let mut filed = Filed { ids: Vec::with_capacity(all.len()), mark: Some(next) };
         file(connection, &all)?;
-        filed.ids.extend(all.iter().map(|kept| kept.id));
         connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
-        Ok(filed)
+        Ok(Filed { mark: Some(next), ..Filed::of(&all) })
     }
 
     /// To be called once it is committed.
@@ -196,14 +194,14 @@ impl Fresh {
     /// Asks the writer to file them, unless it was asked already; does not wait.
     pub(crate) fn file_soon(self: &Arc<Self>, post: &Post) {
         if !self.is_filing.swap(true, Ordering::AcqRel) {
-            post.soon(DOING, Shield::Savepoint, self.work(), Asked(Arc::clone(self)).on_commit());
+            post.soon(job(DOING, Shield::Savepoint, self.work(), Asked(Arc::clone(self)).on_commit()));
         }
     }
 
     /// Asks the writer to file them before it ends.
     pub(crate) fn file_at_last(self: &Arc<Self>, post: &Post) {
         let fresh = Arc::clone(self);
-        post.at_last(DOING, Shield::Savepoint, self.work(), move |filed: &Filed| fresh.filed(filed));
+        post.at_last(job(DOING, Shield::Savepoint, self.work(), move |filed| fresh.filed(filed)));
     }
 
     fn work(self: &Arc<Self>) -> impl FnOnce(&Connection) -> Result<Filed, Abort> + Send + 'static {

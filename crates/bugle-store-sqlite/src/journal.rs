@@ -82,7 +82,9 @@ pub(crate) fn recover(folder: &Path, connection: &mut Connection) -> Result<Ring
         let missing = file(&transaction, &found)?;
         transaction.execute(sql::SET_JOURNAL_MARK, [ring.next()])?;
         transaction.commit()?;
-        tracing::info!(receipts = missing, "took in what only the journal held");
+        if missing > 0 {
+            tracing::info!(receipts = missing, "took in what only the journal held");
+        }
     }
     Ok(ring)
 }
@@ -212,5 +214,31 @@ impl Keeper {
             self.recent.remember(body);
         }
         Appended { duplicate_of }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bugle_model::{IntegrationId, id::Id};
+    use bugle_store::{Store, conformance::sample};
+
+    use super::*;
+    use crate::{Options, SqliteStore};
+
+    /// Nobody is refused because of a journal that cannot be written, and nothing is lost by it.
+    #[tokio::test]
+    async fn what_cannot_be_written_goes_to_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(folder.path(), Options::default()).unwrap();
+        let (ring, _) = Ring::open(folder.path(), 0, [0; 8]).unwrap();
+        let ring = ring.on_a_broken_disk(folder.path());
+        store.journal = Journal::start(folder.path(), ring, &store.fresh, store.writer.post()).unwrap();
+        for id in 1..=3 {
+            store.append(sample::receipt(id, IntegrationId::from_i64(5))).await.unwrap();
+            assert_eq!(store.fresh.inbox().0, 0, "it is in the database and not in the journal");
+        }
+        drop(store);
+        let store = SqliteStore::open(folder.path(), Options::default()).unwrap();
+        assert_eq!(store.pending_ids(10).await.unwrap(), [1, 2, 3].map(Id::from_i64));
     }
 }

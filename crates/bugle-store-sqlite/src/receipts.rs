@@ -53,27 +53,22 @@ pub(crate) async fn append(
     let shield =
         if written.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
     let work = move |connection: &Connection| {
-        Ok(insert(connection, &written, body.as_ref().and_then(|body| recent.before(body)))?)
+        insert(connection, &written, body.as_ref().and_then(|body| recent.before(body)))
     };
     // Not before the commit: one that was undone is not there, so no other is its duplicate.
     let on_commit = move |_: &Appended| body.into_iter().for_each(|body| remembered.remember(body));
     Ok(writer.write_then(DOING, shield, work, on_commit).await?)
 }
 
-fn insert(
-    connection: &Connection,
-    row: &Written,
-    same_body: Option<ReceiptId>,
-) -> rusqlite::Result<Appended> {
+fn insert(connection: &Connection, row: &Written, same_body: Option<ReceiptId>) -> Result<Appended, Abort> {
     let receipt = &row.receipt;
     let explicit = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected);
     let same_id = explicit.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
-    insert_row(connection, row)?;
-    let state = if same_id.or(same_body).is_some() && explicit.is_some() {
-        ReceiptState::Duplicate
-    } else {
-        receipt.state
-    };
+    if !insert_row(connection, row)? {
+        // Another has its id. A call that is not kept must not be answered as if it were.
+        return Err(Abort::Conflict);
+    }
+    let state = if same_id.is_some() { ReceiptState::Duplicate } else { receipt.state };
     let outcome =
         ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
     put(connection, receipt.integration_id.as_i64(), &outcome, None)?;

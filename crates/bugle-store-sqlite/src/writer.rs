@@ -78,7 +78,7 @@ impl From<WriteError> for CommitError {
 
 /// Why a whole transaction was not kept.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+pub(crate) enum Lost {
     #[error("the transaction was not committed")]
     Database(#[from] rusqlite::Error),
     #[error(
@@ -97,13 +97,13 @@ pub(crate) enum Shield {
 }
 
 /// What an operation left behind in the transaction.
-enum Left {
+pub(crate) enum Left {
     Change,
     Nothing,
     Unknown,
 }
 
-trait Operation: Send {
+pub(crate) trait Operation: Send {
     fn shield(&self) -> Shield;
     fn run(&mut self, connection: &Connection) -> Left;
     fn answer(self: Box<Self>, committed: Result<(), Arc<Lost>>);
@@ -251,51 +251,34 @@ pub(crate) struct Post(Option<Sender<Box<dyn Operation>>>);
 
 impl Post {
     /// Hands an operation over; drops it when many others wait.
-    pub(crate) fn soon<T, F>(
-        &self,
-        doing: &'static str,
-        shield: Shield,
-        work: F,
-        on_commit: impl FnOnce(&T) + Send + 'static,
-    ) where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
-    {
+    pub(crate) fn soon(&self, operation: Box<dyn Operation>) {
         if let Some(queue) = &self.0 {
-            drop(queue.try_send(Self::job(doing, shield, work, on_commit)));
+            drop(queue.try_send(operation));
         }
     }
 
     /// Hands an operation over, even if it must wait for a place.
-    pub(crate) fn at_last<T, F>(
-        &self,
-        doing: &'static str,
-        shield: Shield,
-        work: F,
-        on_commit: impl FnOnce(&T) + Send + 'static,
-    ) where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
-    {
+    pub(crate) fn at_last(&self, operation: Box<dyn Operation>) {
         if let Some(queue) = &self.0 {
-            drop(queue.blocking_send(Self::job(doing, shield, work, on_commit)));
+            drop(queue.blocking_send(operation));
         }
     }
+}
 
-    fn job<T, F>(
-        doing: &'static str,
-        shield: Shield,
-        work: F,
-        on_commit: impl FnOnce(&T) + Send + 'static,
-    ) -> Box<dyn Operation>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
-    {
-        let (reply, _) = oneshot::channel();
-        let on_commit: OnCommit<T> = Box::new(on_commit);
-        Box::new(Job { doing, shield, work: Some(work), outcome: None, on_commit: Some(on_commit), reply })
-    }
+/// An operation whose answer nobody waits for.
+pub(crate) fn job<T, F>(
+    doing: &'static str,
+    shield: Shield,
+    work: F,
+    on_commit: impl FnOnce(&T) + Send + 'static,
+) -> Box<dyn Operation>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, Abort> + Send + 'static,
+{
+    let on_commit: OnCommit<T> = Box::new(on_commit);
+    let (reply, _) = oneshot::channel();
+    Box::new(Job { doing, shield, work: Some(work), outcome: None, on_commit: Some(on_commit), reply })
 }
 
 impl Drop for Writer {

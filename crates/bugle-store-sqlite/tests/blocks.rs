@@ -4,9 +4,7 @@
 use std::path::Path;
 
 use bugle_model::{Cursor, IntegrationId, Receipt, ReceiptState, Verification, id::Id};
-use bugle_store::{
-    PageRequest, PruneBefore, ReceiptFilter, ReceiptOutcome, Step, Store, conformance::sample,
-};
+use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{Options, SqliteStore};
 
 const COUNT: i64 = 100;
@@ -40,17 +38,6 @@ async fn list(store: &SqliteStore, filter: ReceiptFilter, cursor: Option<Cursor>
     page.data.iter().map(|receipt| receipt.id.as_i64()).collect()
 }
 
-async fn process(store: &SqliteStore, ids: impl Iterator<Item = i64>) {
-    let outcome = |id| ReceiptOutcome {
-        id: Id::from_i64(id),
-        state: ReceiptState::Processed,
-        problem: None,
-        signals: Vec::new(),
-    };
-    let receipts = ids.map(outcome).collect();
-    store.commit(Step { receipts, ..Step::default() }).await.unwrap();
-}
-
 #[tokio::test]
 async fn they_take_less_than_half_of_the_space() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,7 +55,7 @@ async fn they_take_less_than_half_of_the_space() {
 async fn each_reads_back_and_stands_in_its_lists() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path()).await;
-    process(&store, (1..=COUNT).filter(|id| id % 10 == 0)).await;
+    store.commit(sample::processed((1..=COUNT).filter(|id| id % 10 == 0))).await.unwrap();
     for id in 1..=COUNT {
         let (read, _) = store.receipt(Id::from_i64(id)).await.unwrap().unwrap();
         let expected = receipt(id);
@@ -93,7 +80,7 @@ async fn each_reads_back_and_stands_in_its_lists() {
 async fn one_that_is_put_back_has_its_new_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path()).await;
-    process(&store, 1..=COUNT).await;
+    store.commit(sample::processed(1..=COUNT)).await.unwrap();
     let failed = Verification::Failed { reason: "tried_again".to_owned(), advice: "none".to_owned() };
     store.requeue(Id::from_i64(7), failed.clone()).await.unwrap();
     assert_eq!(store.pending_ids(10).await.unwrap(), [Id::from_i64(7)]);
@@ -110,7 +97,7 @@ async fn a_block_goes_with_the_last_of_its_receipts() {
     let store = filled(folder.path()).await;
     let blocks = || ask(folder.path(), "SELECT count(*) FROM receipt_block");
     let all = blocks();
-    process(&store, (1..=COUNT).filter(|id| *id != 2)).await;
+    store.commit(sample::processed((1..=COUNT).filter(|id| *id != 2))).await.unwrap();
     let prune = |until: i64| {
         let before = PruneBefore { receipts: Some(sample::after(until)), incidents: None };
         store.prune(before, 1_000)
@@ -120,7 +107,7 @@ async fn a_block_goes_with_the_last_of_its_receipts() {
     assert_eq!(prune(COUNT + 1).await.unwrap().receipts, 31);
     assert_eq!(blocks(), 1, "one is still pending");
     assert_eq!(store.receipt(Id::from_i64(2)).await.unwrap().unwrap().0.body, receipt(2).body);
-    process(&store, std::iter::once(2)).await;
+    store.commit(sample::processed(std::iter::once(2))).await.unwrap();
     assert_eq!(prune(COUNT + 1).await.unwrap().receipts, 1);
     assert_eq!(blocks(), 0);
 }

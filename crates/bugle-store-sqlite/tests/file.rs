@@ -10,9 +10,7 @@ use std::{
 };
 
 use bugle_model::{IntegrationId, Receipt, ReceiptId, ReceiptState, receipt::DedupKey};
-use bugle_store::{
-    PageRequest, PruneBefore, ReceiptFilter, ReceiptOutcome, Step, Store, conformance::sample,
-};
+use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Step, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
@@ -141,6 +139,17 @@ async fn what_was_undone_has_no_duplicate() {
     assert_eq!(third.duplicate_of, Some(ReceiptId::from_i64(2)));
 }
 
+/// Ids are given once. Should one ever be given twice, the second call is not kept, and not answered as if it were.
+#[tokio::test]
+async fn an_id_that_is_taken_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    store.append(sample::rejected(1, IntegrationId::from_i64(5))).await.unwrap();
+    store.append(sample::rejected(1, IntegrationId::from_i64(6))).await.unwrap_err();
+    let (kept, _) = store.receipt(ReceiptId::from_i64(1)).await.unwrap().unwrap();
+    assert_eq!(kept.integration_id.as_i64(), 5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_stays_short_under_load_and_everything_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,16 +237,13 @@ async fn a_file_shrinks_when_what_is_old_goes() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
     let of = IntegrationId::from_i64(5);
-    let mut step = Step::default();
     for id in 1..=300 {
         let receipt = Receipt { body: vec![7; 100_000], ..sample::receipt(id, of) };
-        let (state, problem, signals) = (ReceiptState::Processed, None, Vec::new());
-        step.receipts.push(ReceiptOutcome { id: receipt.id, state, problem, signals });
         store.append(receipt).await.unwrap();
     }
     let stays = Receipt { body: vec![8; 100_000], ..sample::receipt(301, of) };
     store.append(stays.clone()).await.unwrap();
-    store.commit(step).await.unwrap();
+    store.commit(sample::processed(1..=300)).await.unwrap();
     drop(store);
     let size = || fs::metadata(folder.path().join("bugle.db")).unwrap().size();
     assert!(size() > 30_000_000, "{}", size());

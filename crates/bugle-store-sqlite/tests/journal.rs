@@ -3,10 +3,8 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use bugle_model::{IntegrationId, Receipt, ReceiptState, id::Id};
-use bugle_store::{
-    PageRequest, PruneBefore, ReceiptFilter, ReceiptOutcome, Step, Store, conformance::sample,
-};
+use bugle_model::{IntegrationId, Receipt, id::Id};
+use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 use tempfile::TempDir;
 
@@ -38,17 +36,6 @@ async fn pending(store: &SqliteStore) -> Vec<i64> {
     store.pending_ids(1_000).await.unwrap().into_iter().map(Id::as_i64).collect()
 }
 
-async fn process(store: &SqliteStore, ids: impl IntoIterator<Item = i64>) {
-    let outcome = |id| ReceiptOutcome {
-        id: Id::from_i64(id),
-        state: ReceiptState::Processed,
-        problem: None,
-        signals: Vec::new(),
-    };
-    let receipts = ids.into_iter().map(outcome).collect();
-    store.commit(Step { receipts, ..Step::default() }).await.unwrap();
-}
-
 #[tokio::test]
 async fn what_only_the_journal_holds_is_there_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +43,7 @@ async fn what_only_the_journal_holds_is_there_after_a_crash() {
     for id in 1..=5 {
         store.append(receipt(id)).await.unwrap();
     }
-    process(&store, [2, 4]).await;
+    store.commit(sample::processed([2, 4])).await.unwrap();
     let copy = crashed(folder.path());
     let before = store.receipt(Id::from_i64(3)).await.unwrap().unwrap().0;
     drop(store);
@@ -111,7 +98,7 @@ async fn the_file_is_written_over_and_over() {
                     let receipt = Receipt { body: vec![b'x'; 12_000], ..receipt(id) };
                     store.append(receipt).await.unwrap();
                     if number % 2 == 0 {
-                        process(&store, [id]).await;
+                        store.commit(sample::processed([id])).await.unwrap();
                     }
                 }
             };
@@ -149,26 +136,6 @@ async fn a_record_that_is_not_whole_takes_no_other_with_it() {
     assert_eq!(pending(&open(copy.path())).await, [1, 3]);
 }
 
-/// A sender knows neither the file's salt nor what makes a record of another file.
-#[tokio::test]
-async fn a_body_that_looks_like_a_record_is_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    store.append(receipt(1)).await.unwrap();
-    let bytes = fs::read(folder.path().join(JOURNAL)).unwrap();
-    let record = bytes[4_096..].split_at(600).0;
-    let other = tempfile::tempdir().unwrap();
-    let store = open(other.path());
-    store.append(Receipt { body: record.to_vec(), ..receipt(2) }).await.unwrap();
-    let copy = crashed(other.path());
-    // The record around it is broken, so that what is in it is looked at.
-    let path = copy.path().join(JOURNAL);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[4_096 + 30] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    assert_eq!(pending(&open(copy.path())).await, [0_i64; 0]);
-}
-
 #[tokio::test]
 async fn what_retention_deleted_does_not_come_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -176,7 +143,7 @@ async fn what_retention_deleted_does_not_come_again() {
     for id in 1..=3 {
         store.append(receipt(id)).await.unwrap();
     }
-    process(&store, 1..=3).await;
+    store.commit(sample::processed(1..=3)).await.unwrap();
     let before = PruneBefore { receipts: Some(sample::after(60)), incidents: None };
     assert_eq!(store.prune(before, 100).await.unwrap().receipts, 3);
     let copy = crashed(folder.path());

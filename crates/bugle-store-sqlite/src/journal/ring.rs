@@ -1,7 +1,7 @@
 //! The journal's file: a header and two halves that are written over in turn.
 //!
 //! The file has its full size from the beginning and is only ever written over: a flush then waits for the data alone, which
-//! takes half as long as one that also changes the file. A half is begun anew when all in it is in the database, which the
+//! takes two thirds of the time of one that also changes the file. A half is begun anew when all in it is in the database, which the
 //! database's own mark says: the number below which it has everything. What is found after a crash is all that is whole and
 //! not below the mark, wherever it stands; what a half held before is below it.
 
@@ -42,8 +42,7 @@ pub(super) enum NotKept {
     Failed(io::Error),
 }
 
-/// The file, and where it goes on.
-#[derive(Debug)]
+/// The file, and where it goes on. Its salt is shown to nobody.
 pub(crate) struct Ring {
     file: File,
     salt: Salt,
@@ -187,6 +186,14 @@ fn recover(file: &File, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>
 }
 
 #[cfg(test)]
+impl Ring {
+    /// The same, and each write fails.
+    pub(super) fn on_a_broken_disk(self, folder: &Path) -> Self {
+        Self { file: File::open(folder.join(NAME)).unwrap(), ..self }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use bugle_model::{IntegrationId, Receipt};
     use bugle_store::conformance::sample;
@@ -232,6 +239,38 @@ mod tests {
         ring.file.write_all_at(&i64::MAX.to_le_bytes(), u64::try_from(place).unwrap()).unwrap();
         let (ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
         assert_eq!((ids(&found), ring.next()), (vec![0], 1));
+    }
+
+    /// What is there of a record whose writing failed may be found, so that its number is not given to another.
+    #[test]
+    fn a_disk_that_fails_is_told_of_and_takes_its_numbers_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
+        let mut ring = ring.on_a_broken_disk(folder.path());
+        assert!(matches!(ring.write([record(0, 100)].iter(), 0), Err(NotKept::Failed(_))));
+        assert_eq!(ring.next(), 1);
+    }
+
+    /// A sender knows the records of other files, and not what makes one of this file.
+    #[test]
+    fn a_body_that_looks_like_a_record_is_none() {
+        let mut inner = Vec::new();
+        record(7, 10).write(&mut inner, SALT, 70);
+        // Wherever the body begins, one of them stands where a record would.
+        let body: Vec<u8> = (0..ALIGNMENT).flat_map(|by| [vec![0; by], inner.clone()].concat()).collect();
+        for (salt, expected) in [([0; 8], vec![]), (SALT, vec![7])] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut ring, _) = Ring::open(folder.path(), 0, salt).unwrap();
+            let receipt = Receipt { body: body.clone(), ..sample::receipt(1, IntegrationId::from_i64(5)) };
+            ring.write([Record::new(Kept::new(&receipt).unwrap())].iter(), 0).unwrap();
+            // It is broken, so that what is in it is looked at.
+            let place = u64::try_from(HEADER + SALT.len() + 17).unwrap();
+            ring.file.write_all_at(&[0xff], place).unwrap();
+            let (_, found) = Ring::open(folder.path(), 0, [0; 8]).unwrap();
+            let mut found = ids(&found);
+            found.dedup();
+            assert_eq!(found, expected, "{salt:?}");
+        }
     }
 
     #[test]

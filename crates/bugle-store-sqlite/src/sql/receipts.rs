@@ -15,12 +15,14 @@ macro_rules! page {
 }
 
 statements! {
-    /// Ignores one that is there: the journal may tell of it again after a crash.
-    INSERT = "INSERT OR IGNORE INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
+    /// Passes over one that is there: the journal may tell of it again after a crash. Unlike an `OR IGNORE` it passes over
+    /// nothing else.
+    INSERT = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, \
         dedup_explicit, dedup_hash, alert_key, head, body) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    INSERT_IN_BLOCK = "INSERT OR IGNORE INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, \
-        verification, head, body, block) VALUES (?1, ?2, ?3, '', '', '', '', x'', ?4)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING";
+    INSERT_IN_BLOCK = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, \
+        verification, head, body, block) VALUES (?1, ?2, ?3, '', '', '', '', x'', ?4) \
+        ON CONFLICT (id) DO NOTHING";
     NEXT_BLOCK = "SELECT coalesce(max(id), 0) + 1 FROM receipt_block";
     INSERT_BLOCK = "INSERT INTO receipt_block (id, first_receipt_id, last_receipt_id, packed) VALUES (?1, ?2, ?3, ?4)";
     BLOCK = "SELECT packed FROM receipt_block WHERE id = ?1";

@@ -14,7 +14,7 @@ use bugle_model::{
 };
 use serde_json::{Map, json};
 
-use crate::{NewDelivery, Room};
+use crate::{NewDelivery, ReceiptOutcome, Room, Step};
 
 /// The moment that samples count from.
 pub const NOON: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -60,6 +60,17 @@ pub fn rejected(id: i64, integration_id: IntegrationId) -> Receipt {
         problem: Some("signature_mismatch".to_owned()),
         ..receipt(id, integration_id)
     }
+}
+
+/// A step that deals with receipts and changes nothing else.
+pub fn processed(ids: impl IntoIterator<Item = i64>) -> Step {
+    let outcome = |id| ReceiptOutcome {
+        id: Id::from_i64(id),
+        state: ReceiptState::Processed,
+        problem: None,
+        signals: Vec::new(),
+    };
+    Step { receipts: ids.into_iter().map(outcome).collect(), ..Step::default() }
 }
 
 /// A new open incident with a grouping key of its own.
