@@ -34,7 +34,7 @@ impl AlertStatus {
 }
 
 /// The state of one problem at its source, keyed by (integration, fingerprint). It runs in cycles from firing to resolved.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Names it.
     pub id: AlertId,

@@ -188,8 +188,33 @@ impl SourceFacts {
     }
 }
 
+/// What a vendor sent: JSON that is kept as it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Raw(Box<RawValue>);
+
+impl From<Box<RawValue>> for Raw {
+    fn from(text: Box<RawValue>) -> Self {
+        Self(text)
+    }
+}
+
+impl std::ops::Deref for Raw {
+    type Target = RawValue;
+
+    fn deref(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
 /// What one receipt says about one alert.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Signal {
     /// Names the alert within its integration, the same from its first signal to its last.
@@ -261,7 +286,7 @@ pub struct Signal {
     pub creation: bool,
     /// What the vendor sent for this alert, as it was sent: unknown fields and exact numbers included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub raw: Option<Box<RawValue>>,
+    pub raw: Option<Raw>,
 }
 
 impl Signal {

@@ -12,6 +12,7 @@ mod time;
 
 use std::{borrow::Cow, fmt};
 
+use bugle_model::signal::Raw;
 use serde_json::value::RawValue;
 
 /// Room for the text of a usual alert, so that writing it does not grow it step by step.
@@ -199,10 +200,10 @@ impl Value {
     }
 
     /// The same as compact JSON text with exact numbers, for [`bugle_model::Signal::raw`].
-    pub fn to_raw(&self) -> Option<Box<RawValue>> {
+    pub fn to_raw(&self) -> Option<Raw> {
         let mut text = String::with_capacity(RAW_BYTES_USUAL);
         self.write(&mut text).ok()?;
-        RawValue::from_string(text).ok()
+        RawValue::from_string(text).ok().map(Raw::from)
     }
 }
 

@@ -263,6 +263,7 @@ mod tests {
     use super::*;
     use crate::{
         codec::Packer,
+        document::Document,
         incidents::{self, WrittenIncident},
         tally::Tally,
     };
@@ -289,7 +290,8 @@ mod tests {
                 grouping_key: format!("key-{id}"),
                 ..sample::incident(id, IntegrationId::from_i64(1))
             };
-            let written = WrittenIncident::new(incident, &mut packer).unwrap();
+            let document = Document::own(&incident, &mut packer).unwrap();
+            let written = WrittenIncident::new(incident, document);
             let words = incidents::store(&transaction, &written, &mut Tally::of_incidents()).unwrap();
             incidents::index(&transaction, &written, &words).unwrap();
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use bugle_model::{Alert, Cursor, Event, Incident, IncidentId, IntegrationId, Page, id::Id};
 use bugle_store::{Committed, IncidentCount, PageRequest, StoreError};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::{
-    codec::{Code, Packer, decode, state},
+    codec::{Code, decode, state},
+    document::{Document, read_alert, read_incident},
     page::{Pager, above, below, rows},
     readers::Readers,
     sql::incidents as sql,
@@ -21,13 +22,13 @@ pub(crate) struct WrittenIncident {
     incident: Incident,
     words: String,
     words_hash: i64,
-    document: Value,
+    document: Document,
 }
 
 impl WrittenIncident {
-    pub(crate) fn new(incident: Incident, packer: &mut Packer) -> rusqlite::Result<Self> {
+    pub(crate) fn new(incident: Incident, document: Document) -> Self {
         let words = words::words(&incident);
-        Ok(Self { words_hash: words::hash(&words), words, document: packer.pack(&incident)?, incident })
+        Self { words_hash: words::hash(&words), words, document, incident }
     }
 }
 
@@ -86,7 +87,8 @@ pub(crate) fn store(
         return Err(Abort::Conflict);
     };
     if before == now {
-        connection.prepare_cached(sql::TOUCH)?.execute(params![id, incident.revision, written.document])?;
+        let values = params![id, incident.revision, written.document.own, written.document.event_id];
+        connection.prepare_cached(sql::TOUCH)?.execute(values)?;
         return Ok(Words::Same);
     }
     write_whole(connection, sql::UPDATE, written, &now)?;
@@ -120,6 +122,8 @@ fn write_whole(
     let values = params![
         written.incident.id.as_i64(),
         written.incident.revision,
+        written.document.own,
+        written.document.event_id,
         facts.status,
         facts.severity,
         facts.owner,
@@ -127,7 +131,6 @@ fn write_whole(
         facts.grouping_key,
         facts.resolved_at,
         facts.words_hash,
-        written.document,
     ];
     connection.prepare_cached(statement)?.execute(values).map(drop)
 }
@@ -146,22 +149,27 @@ fn read_facts(row: &Row<'_>) -> rusqlite::Result<(u32, Facts)> {
 }
 
 /// Stores an alert as it is now.
-pub(crate) fn store_alert(connection: &Connection, alert: &Alert, document: &Value) -> rusqlite::Result<()> {
+pub(crate) fn store_alert(
+    connection: &Connection,
+    alert: &Alert,
+    document: &Document,
+) -> rusqlite::Result<()> {
     let id = alert.id.as_i64();
     let incident = alert.incident_id.map(Id::as_i64);
+    let Document { own, event_id } = document;
     let stored: Option<Option<i64>> =
         connection.prepare_cached(sql::ALERT_KEYS)?.query_row([id], |row| row.get(0)).optional()?;
     match stored {
         None => {
             let integration = alert.integration_id.as_i64();
-            let values = params![id, integration, alert.fingerprint, incident, document];
+            let values = params![id, own, event_id, integration, alert.fingerprint, incident];
             connection.prepare_cached(sql::ALERT_INSERT)?.execute(values)?;
         }
         Some(before) if before == incident => {
-            connection.prepare_cached(sql::ALERT_TOUCH)?.execute(params![id, document])?;
+            connection.prepare_cached(sql::ALERT_TOUCH)?.execute(params![id, own, event_id])?;
         }
         Some(_) => {
-            connection.prepare_cached(sql::ALERT_MOVE)?.execute(params![id, document, incident])?;
+            connection.prepare_cached(sql::ALERT_MOVE)?.execute(params![id, own, event_id, incident])?;
         }
     }
     Ok(())
@@ -178,7 +186,7 @@ pub(crate) async fn alerts_by_key(
             let mut alerts = Vec::new();
             for (integration, fingerprint) in keys {
                 let key = params![integration.as_i64(), fingerprint];
-                alerts.extend(statement.query_row(key, |row| decode(row, 0)).optional()?);
+                alerts.extend(statement.query_row(key, |row| read_alert(row, 0)).optional()?);
             }
             Ok(alerts)
         })
@@ -217,7 +225,7 @@ pub(crate) fn one_of(
     statement: &str,
     key: &[&dyn ToSql],
 ) -> rusqlite::Result<Option<Incident>> {
-    connection.prepare_cached(statement)?.query_row(key, |row| decode(row, 0)).optional()
+    connection.prepare_cached(statement)?.query_row(key, |row| read_incident(row, 0)).optional()
 }
 
 /// One incident.
@@ -232,7 +240,7 @@ pub(crate) async fn worst_open(readers: &Readers, limit: u32) -> Result<Vec<Inci
     readers
         .read("read the worst incidents", move |connection| {
             let mut statement = connection.prepare_cached(sql::WORST_OPEN)?;
-            statement.query_map([limit], |row| decode(row, 2))?.collect()
+            statement.query_map([limit], |row| read_incident(row, 2))?.collect()
         })
         .await
 }
@@ -316,7 +324,7 @@ pub(crate) async fn alerts_of(
             let mut found = statement.query(params![id.as_i64(), below(page), rows(page)])?;
             let mut pager = Pager::new(page);
             while let Some(row) = found.next()? {
-                pager.push(row.get(0)?, decode(row, 1)?);
+                pager.push(row.get(0)?, read_alert(row, 1)?);
             }
             Ok(pager.finish())
         })

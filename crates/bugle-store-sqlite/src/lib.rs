@@ -24,6 +24,7 @@ mod config;
 mod connection;
 mod deliveries;
 mod delivery_pages;
+mod document;
 mod events;
 mod filter;
 mod fresh;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0012_counts.sql"),
     include_str!("../migrations/0013_journal.sql"),
     include_str!("../migrations/0014_blocks.sql"),
+    include_str!("../migrations/0015_held_by_event.sql"),
 ];
 
 /// The schema that this program knows.

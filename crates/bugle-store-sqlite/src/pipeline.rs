@@ -9,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, ffi, params, types::Value};
 use crate::{
     codec::{Packer, encode},
     deliveries,
+    document::{Document, LastEvents},
     fresh::{Filed, Fresh},
     incidents::{self, WrittenIncident},
     receipts,
@@ -21,7 +22,7 @@ use crate::{
 struct WrittenStep {
     at_ms: i64,
     receipts: Vec<(ReceiptOutcome, String)>,
-    alerts: Vec<(Alert, Value)>,
+    alerts: Vec<(Alert, Document)>,
     incidents: Vec<WrittenIncident>,
     events: Vec<(EventKey, Value)>,
     deliveries: Vec<NewDelivery>,
@@ -51,6 +52,7 @@ impl WrittenStep {
             sequence: event.sequence,
         };
         let mut packer = Packer::default();
+        let last = LastEvents::new(&step.events);
         Ok(Self {
             at_ms: step.at.as_millis(),
             receipts: step
@@ -63,13 +65,16 @@ impl WrittenStep {
             alerts: step
                 .alerts
                 .into_iter()
-                .map(|alert| Ok((packer.pack(&alert)?, alert)).map(|(document, alert)| (alert, document)))
-                .collect::<rusqlite::Result<_>>()?,
+                .map(|alert| last.alert(&alert, &mut packer).map(|document| (alert, document)))
+                .collect::<Result<_, _>>()?,
             incidents: step
                 .incidents
                 .into_iter()
-                .map(|incident| WrittenIncident::new(incident, &mut packer))
-                .collect::<Result<_, _>>()?,
+                .map(|incident| {
+                    let document = last.incident(&incident, &mut packer)?;
+                    Ok(WrittenIncident::new(incident, document))
+                })
+                .collect::<rusqlite::Result<_>>()?,
             events: step
                 .events
                 .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bugle_model::Incident;
 use bugle_store::{IncidentFilter, PageRequest, StoreError};
 
-use crate::{codec::decode, filter, readers::Readers, sql::incidents as sql};
+use crate::{document::read_incident, filter, readers::Readers, sql::incidents as sql};
 
 /// Those with its grouping key that are over, then those of its service, or of its host where it has none.
 pub(crate) async fn related(
@@ -16,9 +16,9 @@ pub(crate) async fn related(
     readers
         .read("read related incidents", move |connection| {
             let mut statement = connection.prepare_cached(sql::RESOLVED_OF_KEY)?;
-            let rows =
-                statement.query_map((&to.grouping_key, limit.saturating_add(1)), |row| decode(row, 0))?;
-            let mut found: Vec<Incident> = rows.collect::<rusqlite::Result<_>>()?;
+            let key = (&to.grouping_key, limit.saturating_add(1));
+            let mut found: Vec<Incident> =
+                statement.query_map(key, |row| read_incident(row, 0))?.collect::<Result<_, _>>()?;
             if let Some(filter) = beside(&to) {
                 // Itself and those with its key may be among them again.
                 let page = PageRequest { cursor: None, limit: limit.saturating_mul(2).saturating_add(1) };

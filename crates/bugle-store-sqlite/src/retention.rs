@@ -13,7 +13,9 @@ use bugle_store::{PruneBefore, Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    codec::{decode, encode},
+    codec::Packer,
+    document::{Document, read_alert},
+    incidents::store_alert,
     receipts,
     sql::{config::REMEMBER_ID_FLOOR, incidents, retention as sql},
     tally::Tally,
@@ -178,13 +180,14 @@ fn delete_incident(
     budget: &mut Budget,
 ) -> rusqlite::Result<bool> {
     let done = delete_deliveries(connection, id, budget)?
-        && delete_some(connection, sql::SOME_EVENTS_DELETE, id, budget)?
-        && let_go_of_alerts(connection, id, before, budget)?;
+        && let_go_of_alerts(connection, id, before, budget)?
+        && delete_some(connection, sql::SOME_EVENTS_DELETE, id, budget)?;
     if done {
         connection.prepare_cached(incidents::WORDS_DELETE)?.execute([id])?;
         let key = connection
             .prepare_cached(sql::INCIDENT_DELETE)?
             .query_row([id], |row| Ok([row.get(0)?, row.get(1)?]))?;
+        connection.prepare_cached(sql::EVENTS_DELETE)?.execute([id])?;
         let mut gone = Tally::of_incidents();
         gone.count(key, -1);
         gone.store(connection)?;
@@ -244,17 +247,18 @@ fn let_go_of_alerts(
     before: Timestamp,
     budget: &mut Budget,
 ) -> rusqlite::Result<bool> {
+    let mut packer = Packer::default();
     loop {
         let next: Option<(i64, Alert)> = connection
             .prepare_cached(sql::NEXT_ALERT)?
-            .query_row([incident], |row| Ok((row.get(0)?, decode(row, 1)?)))
+            .query_row([incident], |row| Ok((row.get(0)?, read_alert(row, 1)?)))
             .optional()?;
         let Some((id, alert)) = next else { return Ok(true) };
         if alert.status == AlertStatus::Resolved || alert.last_seen_at < before {
             connection.prepare_cached(sql::ALERT_DELETE)?.execute([id])?;
         } else {
-            let document = encode(&Alert { incident_id: None, ..alert })?;
-            connection.prepare_cached(incidents::ALERT_MOVE)?.execute(params![id, document, None::<i64>])?;
+            let alert = Alert { incident_id: None, ..alert };
+            store_alert(connection, &alert, &Document::own(&alert, &mut packer)?)?;
         }
         budget.spend(1);
         if budget.is_spent() {

@@ -40,7 +40,6 @@ impl Draft {
         alert: Option<&Alert>,
     ) {
         self.changed = true;
-        self.incident.updated_at = at;
         let before = self.events.last_mut().filter(|event| event.actor == actor);
         if change.kind == EventKind::Updated
             && let Some(event) = before.filter(|event| {
@@ -123,6 +122,7 @@ impl Draft {
         self.incident.updated_at = at;
         for event in &mut self.events {
             event.incident.revision = self.incident.revision;
+            event.incident.updated_at = at;
         }
         (self.incident, self.events)
     }

@@ -2,7 +2,7 @@
 
 use bugle_model::{
     Severity, Signal, SignalStatus,
-    signal::{Entity, Labels, Link, Measurement},
+    signal::{Entity, Labels, Link, Measurement, Raw},
 };
 use sha2::{Digest, Sha256};
 
@@ -55,7 +55,7 @@ fn read_torn(fields: &Value, body: &[u8], error: &DecodeError) -> Decoded {
         description: Some(text.clone().into_owned()),
         ..Signal::default()
     });
-    signal.raw = serde_json::value::to_raw_value(text.as_ref()).ok();
+    signal.raw = serde_json::value::to_raw_value(text.as_ref()).ok().map(Raw::from);
     Decoded {
         signals: vec![signal],
         remark: Some(format!(

@@ -47,7 +47,7 @@ fn alert() -> Alert {
                 ..Measurement::default()
             }],
             started_at: Some(at(-60)),
-            raw: Some(RawValue::from_string(raw.into()).unwrap()),
+            raw: Some(RawValue::from_string(raw.into()).unwrap().into()),
             ..Signal::default()
         },
         signals: 3,
@@ -236,7 +236,7 @@ fn a_large_document_is_cut_below_20_kb_and_still_names_everything() {
     };
     let mut large = event();
     alert_of(&mut large, &|signal| {
-        signal.raw = RawValue::from_string(format!("\"{}\"", "x".repeat(30_000))).ok();
+        signal.raw = RawValue::from_string(format!("\"{}\"", "x".repeat(30_000))).ok().map(Into::into);
     });
     check(&large, &["/data/alert/raw"], &["/data/alert/description"]);
     alert_of(&mut large, &|signal| signal.description = Some("é".repeat(15_000)));

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bugle_model::{
     Severity, Signal, SignalStatus, Timestamp,
-    signal::{Entity, Labels, Link, Measurement},
+    signal::{Entity, Labels, Link, Measurement, Raw},
 };
 use serde_json::{Map, Value};
 
@@ -207,7 +207,7 @@ impl<'a> Incident<'a> {
     }
 
     /// The call as it would be if it affected this monitor alone.
-    fn with_only(&self, affected: &Exact) -> Option<Box<serde_json::value::RawValue>> {
+    fn with_only(&self, affected: &Exact) -> Option<Raw> {
         let members = self.document.pairs().iter().map(|(name, value)| {
             let alone = || Exact::Array(vec![affected.clone()]);
             (name.clone(), if &**name == "affectedMonitors" { alone() } else { value.clone() })

@@ -1,5 +1,19 @@
 //! Alerts, incidents, the words they are found by, and the events on their timelines.
 
+/// A document, and the event that holds it where its own row does not.
+macro_rules! document_of {
+    ($table:literal) => {
+        concat!("document, (SELECT e.document FROM event e WHERE e.id = ", $table, ".event_id)")
+    };
+}
+pub(super) use document_of;
+
+macro_rules! incident {
+    ($condition:literal) => {
+        concat!("SELECT ", document_of!("incident"), " FROM incident WHERE ", $condition)
+    };
+}
+
 macro_rules! ids {
     ($condition:literal) => {
         concat!("SELECT id FROM incident WHERE ", $condition, " AND id < ?1 ORDER BY id DESC LIMIT ?2")
@@ -25,36 +39,40 @@ macro_rules! with_severity_in_status {
 macro_rules! open_with_severity {
     ($severity:literal) => {
         concat!(
-            "SELECT severity, id, document FROM incident INDEXED BY incident_by_severity \
-             WHERE status = 0 AND severity = ",
+            "SELECT severity, id, ",
+            document_of!("incident"),
+            " FROM incident INDEXED BY incident_by_severity WHERE status = 0 AND severity = ",
             $severity
         )
     };
 }
 
 statements! {
-    ALERT_BY_FINGERPRINT = "SELECT document FROM alert WHERE integration_id = ?1 AND fingerprint = ?2";
+    ALERT_BY_FINGERPRINT = concat!(
+        "SELECT ", document_of!("alert"), " FROM alert WHERE integration_id = ?1 AND fingerprint = ?2"
+    );
     ALERT_KEYS = "SELECT incident_id FROM alert WHERE id = ?1";
-    ALERT_INSERT = "INSERT INTO alert (id, integration_id, fingerprint, incident_id, document) VALUES (?1, ?2, ?3, ?4, ?5)";
+    ALERT_INSERT = "INSERT INTO alert (id, document, event_id, integration_id, fingerprint, incident_id) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     /// For an alert that stays with its incident, which is nearly always: no index changes.
-    ALERT_TOUCH = "UPDATE alert SET document = ?2 WHERE id = ?1";
-    ALERT_MOVE = "UPDATE alert SET document = ?2, incident_id = ?3 WHERE id = ?1";
-    ALERTS_OF_INCIDENT = "SELECT id, document FROM alert WHERE incident_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+    ALERT_TOUCH = "UPDATE alert SET document = ?2, event_id = ?3 WHERE id = ?1";
+    ALERT_MOVE = "UPDATE alert SET document = ?2, event_id = ?3, incident_id = ?4 WHERE id = ?1";
+    ALERTS_OF_INCIDENT = concat!(
+        "SELECT id, ", document_of!("alert"), " FROM alert WHERE incident_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+    );
 
-    ONE = "SELECT document FROM incident WHERE id = ?1";
-    UNRESOLVED_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status < 3";
-    RESOLVED_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status >= 3 \
-        ORDER BY resolved_at DESC LIMIT ?2";
-    RESOLVED_LAST_OF_KEY = "SELECT document FROM incident WHERE grouping_key = ?1 AND status >= 3 \
-        ORDER BY resolved_at DESC LIMIT 1";
+    ONE = incident!("id = ?1");
+    UNRESOLVED_OF_KEY = incident!("grouping_key = ?1 AND status < 3");
+    RESOLVED_OF_KEY = incident!("grouping_key = ?1 AND status >= 3 ORDER BY resolved_at DESC LIMIT ?2");
+    RESOLVED_LAST_OF_KEY = incident!("grouping_key = ?1 AND status >= 3 ORDER BY resolved_at DESC LIMIT 1");
     FACTS = "SELECT revision, status, severity, owner, platform, grouping_key, resolved_at, words_hash \
         FROM incident WHERE id = ?1";
-    INSERT = "INSERT INTO incident (id, revision, status, severity, owner, platform, grouping_key, resolved_at, \
-        words_hash, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    INSERT = "INSERT INTO incident (id, revision, document, event_id, status, severity, owner, platform, grouping_key, \
+        resolved_at, words_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     /// For a change that touches no column that is filtered on: no index changes.
-    TOUCH = "UPDATE incident SET revision = ?2, document = ?3 WHERE id = ?1";
-    UPDATE = "UPDATE incident SET revision = ?2, status = ?3, severity = ?4, owner = ?5, platform = ?6, \
-        grouping_key = ?7, resolved_at = ?8, words_hash = ?9, document = ?10 WHERE id = ?1";
+    TOUCH = "UPDATE incident SET revision = ?2, document = ?3, event_id = ?4 WHERE id = ?1";
+    UPDATE = "UPDATE incident SET revision = ?2, document = ?3, event_id = ?4, status = ?5, severity = ?6, owner = ?7, \
+        platform = ?8, grouping_key = ?9, resolved_at = ?10, words_hash = ?11 WHERE id = ?1";
     WORDS_INSERT = "INSERT INTO incident_text (rowid, words) VALUES (?1, ?2)";
     WORDS_DELETE = "DELETE FROM incident_text WHERE rowid = ?1";
     WORD_FROM = "SELECT term FROM incident_word WHERE term >= ?1 AND term < ?2 LIMIT 1";

@@ -1,5 +1,7 @@
 //! What retention looks for, and what it deletes beside what other nouns delete.
 
+use super::incidents::document_of;
+
 /// Some rows of a table that belong to one thing. Their number is bounded, as a `DELETE` has no limit of its own.
 macro_rules! some_of {
     ($table:literal, $condition:literal) => {
@@ -29,8 +31,15 @@ statements! {
     NEXT_DELIVERY = "SELECT id, destination_id, state < 2 FROM delivery WHERE incident_id = ?1 ORDER BY id LIMIT 1";
     SOME_ATTEMPTS_DELETE = some_of!("attempt", "delivery_id = ?1");
     DELIVERY_DELETE = "DELETE FROM delivery WHERE id = ?1";
-    SOME_EVENTS_DELETE = some_of!("event", "incident_id = ?1");
-    NEXT_ALERT = "SELECT id, document FROM alert WHERE incident_id = ?1 ORDER BY id LIMIT 1";
+    /// Those that hold nothing of the incident as it is now.
+    SOME_EVENTS_DELETE = some_of!(
+        "event",
+        "incident_id = ?1 AND id IS NOT (SELECT i.event_id FROM incident i WHERE i.id = ?1)"
+    );
+    EVENTS_DELETE = "DELETE FROM event WHERE incident_id = ?1";
+    NEXT_ALERT = concat!(
+        "SELECT id, ", document_of!("alert"), " FROM alert WHERE incident_id = ?1 ORDER BY id LIMIT 1"
+    );
     ALERT_DELETE = "DELETE FROM alert WHERE id = ?1";
     INCIDENT_DELETE = "DELETE FROM incident WHERE id = ?1 RETURNING status, severity";
 }
