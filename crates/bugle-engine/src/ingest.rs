@@ -8,7 +8,7 @@ use bugle_model::{
 };
 use bugle_platforms::{
     DecodeError, Decoded, Inbound, Source,
-    scheme::{VerifyContext, verify},
+    scheme::{Scheme, VerifyContext, verify},
     source::SenderRetry,
     table,
 };
@@ -209,9 +209,14 @@ impl Engine {
         }
         let decoded = decode(*source, &inbound, &integration.settings);
         let delivery_id = source.delivery_id(&inbound);
-        let head = self.sealer().seal_head(&call.method, &call.query, &call.headers, &schemes);
-        let receipt =
-            self.receipt(integration.id, call, head, verification, Some(&decoded), delivery_id.as_deref());
+        let receipt = self.receipt(
+            integration.id,
+            call,
+            &schemes,
+            verification,
+            Some(&decoded),
+            delivery_id.as_deref(),
+        );
         // What does not fit there the pipeline decodes again: while a call waits for the store, its signals would only take
         // memory.
         let decoded = decoded.map(|decoded| self.hand_over(&receipt, decoded));
@@ -222,7 +227,7 @@ impl Engine {
         &self,
         integration_id: IntegrationId,
         call: Call,
-        head: RequestHead,
+        schemes: &[Scheme],
         verification: Verification,
         decoded: Option<&Result<Decoded, DecodeError>>,
         delivery_id: Option<&str>,
@@ -238,13 +243,14 @@ impl Engine {
             Some(Ok(decoded)) => decoded.signals.first().map(|signal| signal.fingerprint.clone()),
             _ => None,
         };
+        let head = RequestHead { method: call.method, query: call.query, headers: call.headers };
         Receipt {
             id: self.ids().next(now),
             integration_id,
             received_at: now,
             remote_ip: call.remote_ip,
             correlation_id: call.correlation_id,
-            head,
+            head: self.sealer().seal_head(head, schemes),
             body: call.body.into(),
             verification,
             state,

@@ -39,26 +39,15 @@ impl Sealer {
     }
 
     /// The request line and headers as they may be stored and shown: credentials are sealed, signatures are kept.
-    pub fn seal_head(
-        &self,
-        method: &str,
-        query: &str,
-        headers: &[(String, String)],
-        schemes: &[Scheme],
-    ) -> RequestHead {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                let name = name.to_ascii_lowercase();
-                let sealed = if holds_credential(&name, schemes) || Sealed::parse(value).is_some() {
-                    self.seal(&name, value).to_string()
-                } else {
-                    value.clone()
-                };
-                (name, sealed)
-            })
-            .collect();
-        RequestHead { method: method.to_owned(), query: self.seal_query(query, schemes), headers }
+    pub fn seal_head(&self, mut head: RequestHead, schemes: &[Scheme]) -> RequestHead {
+        for (name, value) in &mut head.headers {
+            name.make_ascii_lowercase();
+            if holds_credential(name, schemes) || Sealed::parse(value).is_some() {
+                *value = self.seal(name, value).to_string();
+            }
+        }
+        head.query = self.seal_query(&head.query, schemes);
+        head
     }
 
     /// What is not a credential stays as it was written, byte for byte.

@@ -1,4 +1,4 @@
-use bugle_model::{Secret, Timestamp, Verification, id::SecretId};
+use bugle_model::{Secret, Timestamp, Verification, id::SecretId, receipt::RequestHead};
 use proptest::prelude::*;
 
 use super::*;
@@ -102,6 +102,11 @@ fn signed(scheme: &Scheme, secrets: &[&str], at: i64, body: &[u8]) -> (Vec<(Stri
     (proof.headers, query)
 }
 
+fn sealed_head(query: &str, headers: &[(String, String)], schemes: &[Scheme]) -> RequestHead {
+    let head = RequestHead { method: "POST".into(), query: query.into(), headers: headers.to_vec() };
+    SEALER.seal_head(head, schemes)
+}
+
 #[test]
 fn what_is_signed_verifies_live_and_stored_and_not_with_another_secret() {
     let body = "{\"name\": \"Zürich – ☃\", \"nul\": \"\0\"}\r\n".as_bytes();
@@ -114,7 +119,7 @@ fn what_is_signed_verifies_live_and_stored_and_not_with_another_secret() {
             Verification::Verified { scheme: scheme.name().into_owned(), secret_id: SecretId::from_i64(1) };
         assert_eq!(judge_at(&schemes, &right, &inbound, NOW, false), expected);
 
-        let head = SEALER.seal_head("POST", &query, &headers, &schemes);
+        let head = sealed_head(&query, &headers, &schemes);
         let stored = Inbound { query: &head.query, headers: &head.headers, body };
         assert_eq!(judge_at(&schemes, &right, &stored, NOW, true), expected, "stored {scheme:?}");
         let shown = format!("{head:?}");
@@ -163,7 +168,7 @@ proptest! {
         let verdict = judge(&schemes, &[secret(1, "correct horse battery")], &[(name, &value)], &query, b"{}");
         prop_assert_ne!(reason(&verdict), "verified");
         let headers = [(name.to_owned(), value)];
-        let head = SEALER.seal_head("POST", &query, &headers, &schemes);
+        let head = sealed_head(&query, &headers, &schemes);
         prop_assert_eq!(head.headers.len(), 1);
     }
 }
@@ -414,7 +419,7 @@ fn stored_heads_hold_no_credential_and_keep_the_rest() {
     let headers: Vec<(String, String)> =
         sealed.iter().chain(&kept).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let query = "door=hush&a=b%20c&Access_Token=hush&&sig=hush&flag&api_key=hush&x=%zz";
-    let head = SEALER.seal_head("POST", query, &headers, &schemes);
+    let head = sealed_head(query, &headers, &schemes);
     for ((name, value), stored) in sealed.iter().zip(&head.headers) {
         assert!(stored.1.starts_with("sealed") && stored.1 != *value, "{name}: {}", stored.1);
         assert_eq!(stored.0, name.to_ascii_lowercase());
