@@ -156,7 +156,7 @@ pub(crate) fn first(texts: &Labels, names: &[&str]) -> Option<String> {
 /// An object of texts. What is no text, which only a customised template sends, is kept as JSON text.
 pub(crate) fn texts(object: Option<&Value>) -> Labels {
     let members = object.map(Value::pairs).unwrap_or_default();
-    let text = |value: &Value| value.text().map_or_else(|| value.to_string(), std::borrow::Cow::into_owned);
+    let text = |value: &Value| value.text().map_or_else(|| value.to_string(), str::to_owned);
     members
         .iter()
         .filter(|(_, value)| !value.is_null())

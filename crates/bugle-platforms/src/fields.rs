@@ -7,30 +7,35 @@ use crate::json::{self, Value};
 /// A document, and what its sender writes where it has no value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields<'a> {
-    document: &'a Value,
+    document: &'a Value<'a>,
     is_blank: fn(&str) -> bool,
 }
 
 impl<'a> Fields<'a> {
     /// `is_blank` is asked about trimmed texts.
-    pub(crate) fn new(document: &'a Value, is_blank: fn(&str) -> bool) -> Self {
+    pub(crate) fn new(document: &'a Value<'a>, is_blank: fn(&str) -> bool) -> Self {
         Self { document, is_blank }
     }
 
     /// The whole.
-    pub(crate) fn document(&self) -> &'a Value {
+    pub(crate) fn document(&self) -> &'a Value<'a> {
         self.document
     }
 
     /// What stands under `name`, which may also be a path.
-    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value<'a>> {
         let is_path = || name.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'/'));
         let by_path = || is_path().then(|| self.document.at(name)).flatten();
         self.document.get(name).or_else(by_path).filter(|value| !value.is_null())
     }
 
-    /// The first of `names` that holds a text.
+    /// The first of `names` that holds a text, to keep.
     pub(crate) fn first(&self, names: &[&str]) -> Option<String> {
+        self.first_str(names).map(str::to_owned)
+    }
+
+    /// The same to look at.
+    pub(crate) fn first_str(&self, names: &[&str]) -> Option<&'a str> {
         names.iter().find_map(|name| self.text(self.value(name)?))
     }
 
@@ -38,8 +43,8 @@ impl<'a> Fields<'a> {
     pub(crate) fn list(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let value = self.value(name)?;
-            let texts: Vec<String> = value.items().iter().filter_map(|item| self.text(item)).collect();
-            if texts.is_empty() { self.text(value) } else { Some(texts.join(", ")) }
+            let texts: Vec<&str> = value.items().iter().filter_map(|item| self.text(item)).collect();
+            if texts.is_empty() { self.text(value).map(str::to_owned) } else { Some(texts.join(", ")) }
         })
     }
 
@@ -61,10 +66,9 @@ impl<'a> Fields<'a> {
         links
     }
 
-    fn text(&self, value: &Value) -> Option<String> {
-        let text = value.text()?;
-        let text = text.trim();
-        (!text.is_empty() && !(self.is_blank)(text)).then(|| text.to_owned())
+    fn text(&self, value: &'a Value<'a>) -> Option<&'a str> {
+        let text = value.text()?.trim();
+        (!text.is_empty() && !(self.is_blank)(text)).then_some(text)
     }
 }
 
@@ -85,7 +89,7 @@ mod tests {
             (&["g"], None),
             (&["none"], None),
         ] {
-            assert_eq!(fields.first(names).as_deref(), expected, "{names:?}");
+            assert_eq!(fields.first_str(names), expected, "{names:?}");
         }
         assert_eq!(fields.list(&["a", "g"]).as_deref(), Some("y, 1"));
         assert_eq!(fields.list(&["e.f"]).as_deref(), Some("x"));

@@ -4,7 +4,7 @@ use crate::json::{self, Value};
 
 /// The document in a form: the JSON in the first of `wrappers` that is a field, else the fields as an object of strings.
 /// `None` when the body is no form, which is decided by its text and not by its content type.
-pub(crate) fn document(body: &[u8], wrappers: &[&str]) -> Option<Value> {
+pub(crate) fn document<'a>(body: &'a [u8], wrappers: &[&str]) -> Option<Value<'a>> {
     let text = str::from_utf8(body).ok()?.trim();
     let begins_a_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '%' | '_');
     let is_form =
@@ -12,17 +12,17 @@ pub(crate) fn document(body: &[u8], wrappers: &[&str]) -> Option<Value> {
     if !is_form {
         return None;
     }
-    let mut fields: Vec<json::Member> = Vec::new();
+    let mut fields = Vec::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         if value.is_empty() && name.starts_with('{') {
-            return json::parse(name.as_bytes()).ok();
+            return json::parse(name.as_bytes()).ok().map(Value::into_owned);
         }
         if wrappers.contains(&name.as_ref())
             && let Ok(inner @ (Value::Object(_) | Value::Array(_))) = json::parse(value.as_bytes())
         {
-            return Some(inner);
+            return Some(inner.into_owned());
         }
-        fields.push((name.into(), Value::String(value.into())));
+        fields.push((name, Value::String(value)));
     }
     Some(Value::Object(fields))
 }

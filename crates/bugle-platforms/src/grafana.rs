@@ -197,7 +197,7 @@ fn measurements(alert: &exact::Value) -> Vec<Measurement> {
     let values = alert.get("values").map(exact::Value::pairs).unwrap_or_default();
     let measured = |(metric, value): &exact::Member| Measurement {
         metric: metric.to_string(),
-        value: value.text().map(Cow::into_owned),
+        value: value.text().map(str::to_owned),
         ..Measurement::default()
     };
     values.iter().map(measured).collect()

@@ -1,7 +1,7 @@
 //! The one JSON reader: bounded, strict (RFC 8259), and with exact numbers.
 //!
 //! Every platform reads a body with [`parse`] into a [`Value`] that keeps the order of members and the exact text of
-//! numbers. What it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as
+//! numbers, and that borrows from the body whatever stands there as it is meant: names, numbers and texts without escapes. What it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as
 //! U+FFFD, and kept beside the text), numbers of any size, and 128 levels instead of 127.
 
 mod members;
@@ -23,29 +23,29 @@ pub use time::rfc3339_or_epoch;
 
 /// A JSON value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum Value<'a> {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
     /// A number's exact text, such as `1.10` or `18446744073709551616`. Read by [`parse_as_python`] also `NaN`,
     /// `Infinity` and `-Infinity`.
-    Number(Box<str>),
+    Number(Cow<'a, str>),
     /// A string, unescaped.
-    String(Box<str>),
+    String(Cow<'a, str>),
     /// A string that holds lone surrogate escapes, which no Rust string can.
     IllFormed(Box<IllFormed>),
     /// An array.
     Array(Vec<Self>),
     /// An object, in the order in which its members were written. Of members with the same name the last value wins, at
     /// the place of the first, as in Python and JavaScript. In names, lone surrogates are U+FFFD.
-    Object(Vec<Member>),
+    Object(Vec<Member<'a>>),
     /// An object of which a name holds lone surrogate escapes. Only [`parse_as_python`] makes one.
-    IllNamed(Box<IllNamed>),
+    IllNamed(Box<IllNamed<'a>>),
 }
 
 /// A name and a value in an object.
-pub type Member = (Box<str>, Value);
+pub type Member<'a> = (Cow<'a, str>, Value<'a>);
 
 /// A string that holds lone surrogate escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,16 +58,16 @@ pub struct IllFormed {
 
 /// An object of which a name holds lone surrogate escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IllNamed {
+pub struct IllNamed<'a> {
     /// The members, with U+FFFD in place of each lone surrogate in a name. Names that differ before are both kept.
-    pub members: Vec<Member>,
+    pub members: Vec<Member<'a>>,
     /// For each member, where in its name (in bytes) which surrogate stood.
     pub surrogates: Vec<Box<[(usize, u16)]>>,
 }
 
-static NULL: Value = Value::Null;
+static NULL: Value<'_> = Value::Null;
 
-impl Value {
+impl<'a> Value<'a> {
     /// The member called `name` of an object; `None` when there is none, or this is no object. A member that is `null`
     /// is `Some(Value::Null)`: absent and cleared are two things.
     pub fn get(&self, name: &str) -> Option<&Self> {
@@ -111,18 +111,17 @@ impl Value {
     }
 
     /// The text of a string, a number (exact) or a boolean; `None` for `null`, arrays and objects.
-    pub fn text(&self) -> Option<Cow<'_, str>> {
+    pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
-            Self::Number(text) => Some(Cow::Borrowed(text)),
-            _ => self.as_str().map(Cow::Borrowed),
+            Self::Bool(value) => Some(if *value { "true" } else { "false" }),
+            Self::Number(text) => Some(text),
+            _ => self.as_str(),
         }
     }
 
     /// The trimmed [`text`](Self::text) at `path`, when there is any beside white space.
     pub fn text_at(&self, path: &str) -> Option<String> {
-        let text = self.at(path)?.text()?;
-        let trimmed = text.trim();
+        let trimmed = self.at(path)?.text()?.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
 
@@ -176,11 +175,32 @@ impl Value {
     }
 
     /// An object's members in their order; none of anything else.
-    pub fn pairs(&self) -> &[Member] {
+    pub fn pairs(&self) -> &[Member<'a>] {
         match self {
             Self::Object(members) => members,
             Self::IllNamed(object) => &object.members,
             _ => &[],
+        }
+    }
+
+    /// The same with a text of its own, for whoever keeps it longer than the body.
+    pub fn into_owned(self) -> Value<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let own_members = |members: Vec<Member<'a>>| {
+            members.into_iter().map(|(name, value)| (owned(name), value.into_owned())).collect()
+        };
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(text) => Value::Number(owned(text)),
+            Self::String(text) => Value::String(owned(text)),
+            Self::IllFormed(text) => Value::IllFormed(text),
+            Self::Array(items) => Value::Array(items.into_iter().map(Self::into_owned).collect()),
+            Self::Object(members) => Value::Object(own_members(members)),
+            Self::IllNamed(object) => Value::IllNamed(Box::new(IllNamed {
+                members: own_members(object.members),
+                surrogates: object.surrogates,
+            })),
         }
     }
 
@@ -208,7 +228,7 @@ impl Value {
 }
 
 /// `value["name"]` is the member, or `null` when there is none: chains of lookups need no check in between.
-impl std::ops::Index<&str> for Value {
+impl std::ops::Index<&str> for Value<'_> {
     type Output = Self;
 
     fn index(&self, name: &str) -> &Self {
@@ -217,13 +237,13 @@ impl std::ops::Index<&str> for Value {
 }
 
 /// Compact JSON, numbers as they were written.
-impl fmt::Display for Value {
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f)
     }
 }
 
-impl Value {
+impl Value<'_> {
     fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::Null => out.write_str("null"),

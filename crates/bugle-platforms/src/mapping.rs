@@ -108,7 +108,7 @@ impl Mapping {
 
     /// The alerts of a body: where `items` leads, the body when it is a list, its member `alerts` when that is a list of
     /// objects, else the body itself.
-    fn items<'v>(&self, document: &'v Value) -> Result<&'v [Value], DecodeError> {
+    fn items<'v>(&self, document: &'v Value<'v>) -> Result<&'v [Value<'v>], DecodeError> {
         if let Some(rule) = &self.items {
             return match rule.locate(document, document) {
                 Some(Value::Array(items)) => Ok(items),
@@ -132,7 +132,7 @@ impl Mapping {
     }
 
     /// What `field` is in `item`: by its rule when it has one, else by its usual names.
-    fn find<'v>(&'v self, field: &Field, item: &'v Value, document: &'v Value) -> Option<Found<'v>> {
+    fn find<'v>(&'v self, field: &Field, item: &'v Value<'v>, document: &'v Value<'v>) -> Option<Found<'v>> {
         match self.rules.get(field) {
             Some(rule) => rule.find(item, document),
             None => field::find_usual(field, item),

@@ -16,6 +16,8 @@
 //!
 //! Times are in whole seconds. Numbers are written as they were received.
 
+use std::borrow::Cow;
+
 use bugle_model::{
     Alert, AlertStatus, Event, EventKind, Signal, Timestamp,
     event::Actor,
@@ -59,14 +61,14 @@ impl Dialect for AnomifyDialect {
 }
 
 /// The members in the order of Anomify's own posts.
-fn anomaly(event: &Event) -> Value {
+fn anomaly(event: &Event) -> Value<'_> {
     let signal = event.alert.as_deref().map(|alert| &alert.signal);
     let correlations = signal.map_or(&[][..], |signal| &signal.correlations);
     let related = signal.map_or(&[][..], |signal| &signal.related);
     // What the initial post lacks it has here where the correlations came first.
     let is_complete = event.kind != EventKind::Created || !correlations.is_empty() || !related.is_empty();
     let (matches, anomalies): (Vec<_>, Vec<_>) = related.iter().partition(|one| one.kind == wire::MATCH);
-    let complete = |value: Value| is_complete.then_some(value);
+    let complete = |value| is_complete.then_some(value);
     let members = [
         ("anomalyScore", Some(score(event))),
         (wire::CORRELATIONS, complete(keyed(correlations.iter().map(correlation)))),
@@ -88,7 +90,7 @@ fn id(event: &Event) -> String {
     }
 }
 
-fn score(event: &Event) -> Value {
+fn score(event: &Event) -> Value<'_> {
     let said = event.alert.as_deref().filter(|_| event.incident.platform == "anomify");
     said.and_then(|alert| number(alert.signal.severity_text.as_deref()?))
         .or_else(|| number(wire::score(event.incident.severity)))
@@ -122,7 +124,7 @@ fn metric(event: &Event) -> String {
     if host.is_empty() || name.starts_with(&host) { name.to_owned() } else { format!("{host}.{name}") }
 }
 
-fn value(signal: Option<&Signal>) -> Value {
+fn value(signal: Option<&Signal>) -> Value<'_> {
     let measured = signal.and_then(measurement).and_then(|measurement| number(measurement.value.as_deref()?));
     measured.unwrap_or_else(|| Value::Number("0".into()))
 }
@@ -135,8 +137,8 @@ fn measurement(signal: &Signal) -> Option<&Measurement> {
     signal.measurements.iter().find(has_number).or_else(|| signal.measurements.first())
 }
 
-fn correlation(told: &Correlation) -> (&str, Value) {
-    let value = |text: &str| number(text).unwrap_or(Value::Null);
+fn correlation<'a>(told: &'a Correlation) -> (&'a str, Value<'a>) {
+    let value = |text: &'a str| number(text).unwrap_or(Value::Null);
     let numbers = object([
         ("coefficient", value(&told.coefficient)),
         ("shifted", value(&told.shifted)),
@@ -145,48 +147,46 @@ fn correlation(told: &Correlation) -> (&str, Value) {
     (&told.metric, numbers)
 }
 
-fn related_anomaly(told: &Related) -> (&str, Value) {
+fn related_anomaly(told: &Related) -> (&str, Value<'_>) {
     (&told.id, object(metric_of(told).into_iter().chain(timestamp_of(told)).chain(details(told))))
 }
 
-fn related_match(told: &Related) -> (&str, Value) {
+fn related_match(told: &Related) -> (&str, Value<'_>) {
     (&told.id, object(timestamp_of(told).into_iter().chain(details(told)).chain(metric_of(told))))
 }
 
-fn metric_of(told: &Related) -> Option<(&str, Value)> {
-    Some(("metric", string(told.metric.clone()?)))
+fn metric_of(told: &Related) -> Option<(&str, Value<'_>)> {
+    Some(("metric", string(told.metric.as_deref()?)))
 }
 
-fn timestamp_of(told: &Related) -> Option<(&str, Value)> {
+fn timestamp_of(told: &Related) -> Option<(&str, Value<'_>)> {
     Some(("timestamp", seconds(told.timestamp?)))
 }
 
 /// `fp id` is a number at Anomify; `layer id` may be the text `None`.
-fn details(told: &Related) -> impl Iterator<Item = (&str, Value)> {
-    told.details
-        .iter()
-        .map(|(name, text)| (name.as_str(), number(text).unwrap_or_else(|| string(text.clone()))))
+fn details(told: &Related) -> impl Iterator<Item = (&str, Value<'_>)> {
+    told.details.iter().map(|(name, text)| (name.as_str(), number(text).unwrap_or_else(|| string(text))))
 }
 
 /// An object by name or id. Of members with the same name the first stays.
-fn keyed<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> Value {
+fn keyed<'a>(members: impl Iterator<Item = (&'a str, Value<'a>)>) -> Value<'a> {
     let mut seen = std::collections::BTreeSet::new();
     object(members.filter(|(name, _)| seen.insert(*name)))
 }
 
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value<'a>)>) -> Value<'a> {
     Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
-fn string(text: String) -> Value {
-    Value::String(text.into_boxed_str())
+fn string<'a>(text: impl Into<Cow<'a, str>>) -> Value<'a> {
+    Value::String(text.into())
 }
 
-fn seconds(moment: Timestamp) -> Value {
-    Value::Number(moment.as_seconds().to_string().into_boxed_str())
+fn seconds(moment: Timestamp) -> Value<'static> {
+    Value::Number(moment.as_seconds().to_string().into())
 }
 
 /// A number with its exact text; `None` for any other text.
-fn number(text: &str) -> Option<Value> {
+fn number(text: &str) -> Option<Value<'_>> {
     json::parse(text.as_bytes()).ok().filter(|value| value.number_text().is_some())
 }

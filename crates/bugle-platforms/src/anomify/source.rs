@@ -197,7 +197,7 @@ fn details(told: &Value) -> Labels {
         .filter(|(name, value)| !matches!(&**name, "metric" | "timestamp") && !value.is_null());
     others
         .map(|(name, value)| {
-            let text = value.text().map_or_else(|| value.to_string(), std::borrow::Cow::into_owned);
+            let text = value.text().map_or_else(|| value.to_string(), str::to_owned);
             (name.to_string(), text)
         })
         .collect()

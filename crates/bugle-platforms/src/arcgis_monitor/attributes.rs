@@ -51,9 +51,9 @@ pub(super) struct Row<'a> {
     /// What was done to it.
     pub(super) operation: Operation,
     /// What is told of it.
-    pub(super) attributes: &'a Value,
+    pub(super) attributes: &'a Value<'a>,
     /// The call's own part.
-    pub(super) info: &'a Value,
+    pub(super) info: &'a Value<'a>,
     /// When it happened.
     pub(super) seen_at: Option<Timestamp>,
 }

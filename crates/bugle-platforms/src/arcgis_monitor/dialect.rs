@@ -6,6 +6,8 @@
 //! that stands for their name. An event of which no alert is told leaves out what the alert would say: an update may be a
 //! part.
 
+use std::borrow::Cow;
+
 use bugle_model::{AlertStatus, EventKind, Incident, Severity, Signal, Timestamp, signal::Measurement};
 use serde_json::{Map, Value};
 
@@ -150,7 +152,7 @@ impl<'a> Telling<'a> {
         })
     }
 
-    fn call(&self, operation: &str, settings: &Map<String, Value>) -> Result<Exact, String> {
+    fn call<'b>(&'b self, operation: &'b str, settings: &'b Map<String, Value>) -> Result<Exact<'b>, String> {
         let event = self.notice.event;
         let at = moment(event.at);
         let text_of = |(name, default)| setting(settings, name, default).map(text);
@@ -160,7 +162,7 @@ impl<'a> Telling<'a> {
             ("monitor_url", text(&self.monitor_url)),
             ("version", text_of(VERSION)?),
             ("sent_at", at.clone()),
-            ("trace_id", text(&invented::uuid("arcgis notice", &event.id.to_string()))),
+            ("trace_id", text(invented::uuid("arcgis notice", &event.id.to_string()))),
         ]);
         let told = object([
             ("operation", text(operation)),
@@ -171,11 +173,11 @@ impl<'a> Telling<'a> {
         Ok(object([("info", info), ("events", Exact::Array(vec![told]))]))
     }
 
-    fn attributes(&self, new: bool) -> Vec<Member> {
+    fn attributes(&self, new: bool) -> Vec<Member<'_>> {
         let id = self.own_id.unwrap_or_else(|| standing_for("incident", &self.incident.id.to_string()));
         let whole = new || self.signal.is_some();
         let mut attributes = vec![member("id", number(id))];
-        attributes.extend(self.name().map(|name| member("name", text(&name))));
+        attributes.extend(self.name().map(|name| member("name", text(name))));
         attributes.extend(if self.own_id.is_some() { self.own_component() } else { self.component() });
         attributes.push(member("state", text(if self.incident.is_resolved() { "closed" } else { "open" })));
         attributes.push(member("status", number(self.status())));
@@ -187,7 +189,7 @@ impl<'a> Telling<'a> {
         if whole {
             attributes.extend(if self.own_id.is_some() { self.own_measured() } else { self.measured() });
         }
-        attributes.extend(self.page().map(|url| member("url", text(&url))));
+        attributes.extend(self.page().map(|url| member("url", text(url))));
         attributes
     }
 
@@ -235,12 +237,12 @@ impl<'a> Telling<'a> {
         if self.own_id.is_some() { self.label("metric").cloned() } else { Some(self.incident.title.clone()) }
     }
 
-    fn own_component(&self) -> Vec<Member> {
+    fn own_component(&self) -> Vec<Member<'_>> {
         let told = |name: &&'static str| Some(member(name, exact(self.label(name)?)));
         IDENTIFYING.iter().filter_map(told).collect()
     }
 
-    fn component(&self) -> Vec<Member> {
+    fn component(&self) -> Vec<Member<'_>> {
         let incident = self.incident;
         let (kind, name) = match (&incident.entity, &incident.host, &incident.service) {
             (Some(entity), _, _) => (entity.kind.as_str(), entity.name.as_str()),
@@ -264,25 +266,26 @@ impl<'a> Telling<'a> {
     }
 
     /// As they came, those that ArcGIS Monitor does not document too.
-    fn own_measured(&self) -> Vec<Member> {
+    fn own_measured(&self) -> Vec<Member<'_>> {
         let Some(signal) = self.signal else { return Vec::new() };
         let written = ["state", "created_at", "notification", "monitor_url"];
-        let mut members: Vec<Member> = signal
+        let mut members: Vec<_> = signal
             .annotations
             .iter()
             .filter(|(name, _)| !written.contains(&name.as_str()))
             .map(|(name, value)| member(name, exact(value)))
             .collect();
         let measured = signal.measurements.first();
-        let told = |value: Option<&String>| value.map_or(Exact::Null, |value| exact(value));
+        let told = |value: Option<&'a String>| value.map_or(Exact::Null, |value| exact(value));
         members.push(member("operator", told(measured.and_then(|measured| measured.operator.as_ref()))));
         members.push(member("value", told(measured.and_then(|measured| measured.value.as_ref()))));
         members
     }
 
-    fn measured(&self) -> Vec<Member> {
+    fn measured(&self) -> Vec<Member<'_>> {
         let measured = self.measurement();
-        let numeric = |value: Option<&String>| value.and_then(|value| numeral(value)).unwrap_or(Exact::Null);
+        let numeric =
+            |value: Option<&'a String>| value.and_then(|value| numeral(value)).unwrap_or(Exact::Null);
         let threshold = numeric(measured.and_then(|measured| measured.threshold.as_ref()));
         let at_level = |level: u8| if self.level() == level { threshold.clone() } else { Exact::Null };
         let operator = measured.and_then(|measured| measured.operator.as_deref());
@@ -339,32 +342,32 @@ fn standing_for(purpose: &str, name: &str) -> i64 {
     i64::from_str_radix(&digits, 16).unwrap_or_default()
 }
 
-fn member(name: &str, value: Exact) -> Member {
+fn member<'a>(name: &'a str, value: Exact<'a>) -> Member<'a> {
     (name.into(), value)
 }
 
-fn object<const N: usize>(members: [(&str, Exact); N]) -> Exact {
+fn object<'a, const N: usize>(members: [(&'a str, Exact<'a>); N]) -> Exact<'a> {
     Exact::Object(members.into_iter().map(|(name, value)| member(name, value)).collect())
 }
 
-fn text(text: &str) -> Exact {
+fn text<'a>(text: impl Into<Cow<'a, str>>) -> Exact<'a> {
     Exact::String(text.into())
 }
 
-fn number(number: i64) -> Exact {
+fn number(number: i64) -> Exact<'static> {
     Exact::Number(number.to_string().into())
 }
 
-fn moment(moment: Timestamp) -> Exact {
+fn moment(moment: Timestamp) -> Exact<'static> {
     number(moment.as_millis())
 }
 
 /// A number where the text is one, digit by digit as it was sent.
-fn numeral(written: &str) -> Option<Exact> {
+fn numeral(written: &str) -> Option<Exact<'_>> {
     json::parse(written.as_bytes()).ok().filter(|value| value.number_text().is_some())
 }
 
 /// A number where the text is one, else the text. Annotations hold moments as people read them.
-fn exact(written: &str) -> Exact {
+fn exact(written: &str) -> Exact<'_> {
     numeral(written).unwrap_or_else(|| text(written))
 }

@@ -86,7 +86,7 @@ impl Source for ArcGisMonitor {
 
 /// What all events of one call share.
 struct Call<'a> {
-    info: &'a Exact,
+    info: &'a Exact<'a>,
     incidents: bool,
 }
 

@@ -24,10 +24,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
     }
     match json::parse(body) {
         Ok(document) => read(&document),
-        Err(error) => match torn::fields(body) {
-            Some(fields) => Ok(read_torn(&fields, body, &error)),
-            None => Err(error),
-        },
+        Err(error) => torn::fields(&String::from_utf8_lossy(body))
+            .map(|fields| read_torn(&fields, body, &error))
+            .ok_or(error),
     }
 }
 
@@ -96,27 +95,28 @@ struct Change {
 }
 
 fn signal(fields: &Fields<'_>) -> Result<Signal, DecodeError> {
-    let title = fields.first(&["alert_title", "alert_name", "event_title", "title"]).unwrap_or_default();
-    let event_title = fields.first(&["event_title", "title"]).unwrap_or_default();
-    let mut headline = headline::parse(&title);
-    let event_headline = headline::parse(&event_title);
+    let title = fields.first_str(&["alert_title", "alert_name", "event_title", "title"]).unwrap_or_default();
+    let event_title = fields.first_str(&["event_title", "title"]).unwrap_or_default();
+    let mut headline = headline::parse(title);
+    let event_headline = headline::parse(event_title);
     headline.priority = headline.priority.or(event_headline.priority);
     headline.state = headline.state.or(event_headline.state);
     headline.group = headline.group.or(event_headline.group);
 
-    let text = fields.first(&["event_msg", "body", "text_only_msg", "message"]).unwrap_or_default();
-    let page = monitor_page(&text);
+    let text = fields.first_str(&["event_msg", "body", "text_only_msg", "message"]).unwrap_or_default();
+    let page = monitor_page(text);
     let scope = fields
-        .first(&["alert_scope", "scope"])
-        .or_else(|| headline.group.clone())
-        .or_else(|| page.as_ref().and_then(|page| page.group.clone()));
-    let monitor = fields.first(&["alert_id", "monitor_id"]).or_else(|| page.as_ref().map(|p| p.id.clone()));
-    let key = key(fields, monitor.as_deref(), scope.as_deref(), &headline)?;
+        .first_str(&["alert_scope", "scope"])
+        .or(headline.group)
+        .or_else(|| page.as_ref().and_then(|page| page.group.as_deref()));
+    let monitor =
+        fields.first_str(&["alert_id", "monitor_id"]).or_else(|| page.as_ref().map(|page| page.id.as_str()));
+    let key = key(fields, monitor, scope, &headline)?;
 
-    let change = change(fields, headline.state.as_deref());
-    let (severity, severity_text) = severity(fields, headline.priority.as_deref(), change.transition);
+    let change = change(fields, headline.state);
+    let (severity, severity_text) = severity(fields, headline.priority, change.transition);
     let at = fields.time(&["date", "date_posix", "last_updated", "last_updated_posix", "timestamp"]);
-    let labels = labels(fields, scope.as_deref());
+    let labels = labels(fields, scope);
     let host = fields.first(&["hostname", "host"]).or_else(|| labels.get("host").cloned());
     let resolved = change.transition.status == SignalStatus::Resolved;
     Ok(Signal {
@@ -127,20 +127,20 @@ fn signal(fields: &Fields<'_>) -> Result<Signal, DecodeError> {
         severity,
         severity_text,
         title: if headline.name.is_empty() {
-            monitor.as_deref().map_or_else(|| "Datadog alert".into(), |id| format!("Datadog monitor {id}"))
+            monitor.map_or_else(|| "Datadog alert".into(), |id| format!("Datadog monitor {id}"))
         } else {
-            headline.name
+            headline.name.to_owned()
         },
         description: description(fields),
         entity: host.as_ref().map(|host| Entity { kind: "host".into(), name: host.clone(), path: None }),
         service: fields.first(&["service"]).or_else(|| labels.get("service").cloned()),
         host,
+        annotations: annotations(fields, monitor),
         links: links(fields, page),
         started_at: at.filter(|_| change.transition.begins),
         ended_at: at.filter(|_| resolved),
         observed_at: at,
         measurements: measurements(fields),
-        annotations: annotations(fields, monitor),
         labels,
         ..Signal::default()
     })
@@ -158,7 +158,7 @@ fn key(
     fields: &Fields<'_>,
     monitor: Option<&str>,
     scope: Option<&str>,
-    headline: &Headline,
+    headline: &Headline<'_>,
 ) -> Result<Key, DecodeError> {
     let group = fields.first(&["aggreg_key", "alert_aggreg_key"]);
     if let Some(cycle) = fields.first(&["alert_cycle_key", "cycle_key"]) {
@@ -186,19 +186,19 @@ fn key(
 fn change(fields: &Fields<'_>, headline_state: Option<&str>) -> Change {
     let stated = ["alert_transition", "transition", "alert_status", "status"]
         .iter()
-        .filter_map(|name| fields.first(&[name]))
-        .chain(headline_state.map(str::to_owned))
-        .find_map(|word| headline::transition(&word).map(|transition| (transition, word)));
+        .filter_map(|name| fields.first_str(&[name]))
+        .chain(headline_state)
+        .find_map(|word| headline::transition(word).map(|transition| (transition, word)));
     if let Some((transition, word)) = stated {
-        return Change { transition, word: Some(word) };
+        return Change { transition, word: Some(word.to_owned()) };
     }
-    let kind = fields.first(&["alert_type"]);
-    let (status, begins) = match kind.as_deref() {
+    let kind = fields.first_str(&["alert_type"]);
+    let (status, begins) = match kind {
         Some("success") => (SignalStatus::Resolved, false),
-        _ => (SignalStatus::Firing, fields.first(&["alert_transition"]).is_none()),
+        _ => (SignalStatus::Firing, fields.first_str(&["alert_transition"]).is_none()),
     };
-    let word = fields.first(&["alert_transition"]).or(kind);
-    Change { transition: Transition { status, begins, warns: false }, word }
+    let word = fields.first_str(&["alert_transition"]).or(kind);
+    Change { transition: Transition { status, begins, warns: false }, word: word.map(str::to_owned) }
 }
 
 /// The monitor's priority, else a severity that the template names, else what the event's type implies. A recovery's type
@@ -209,13 +209,13 @@ fn severity(
     transition: Transition,
 ) -> (Option<Severity>, Option<String>) {
     let stated = fields
-        .first(&["alert_priority"])
+        .first_str(&["alert_priority"])
         .into_iter()
-        .chain(headline_priority.map(str::to_owned))
-        .chain(fields.first(&["severity"]))
-        .find_map(|word| Severity::from_common_word(&word).map(|severity| (severity, word)));
+        .chain(headline_priority)
+        .chain(fields.first_str(&["severity"]))
+        .find_map(|word| Severity::from_common_word(word).map(|severity| (severity, word)));
     let typed = || {
-        let word = fields.first(&["alert_type"])?;
+        let word = fields.first_str(&["alert_type"])?;
         let severity = match word.to_ascii_lowercase().as_str() {
             "error" => Severity::High,
             "warning" => Severity::Medium,
@@ -226,7 +226,7 @@ fn severity(
     };
     let Some((severity, word)) = stated.or_else(typed) else { return (None, None) };
     let severity = if transition.warns { severity.min(Severity::Medium) } else { severity };
-    (Some(severity), Some(word))
+    (Some(severity), Some(word.to_owned()))
 }
 
 /// The tags, and the scope's where the tags lack them. Several values of one name are joined by commas; `monitor`, which
@@ -235,9 +235,9 @@ fn labels(fields: &Fields<'_>, scope: Option<&str>) -> Labels {
     let mut labels = Labels::new();
     let tags = fields.document().get("tags");
     for item in tags.map(Value::items).unwrap_or_default() {
-        add_tag(&mut labels, &item.text().unwrap_or_default());
+        add_tag(&mut labels, item.text().unwrap_or_default());
     }
-    for tag in fields.first(&["tags"]).unwrap_or_default().split(',') {
+    for tag in fields.first_str(&["tags"]).unwrap_or_default().split(',') {
         add_tag(&mut labels, tag);
     }
     for tag in scope.unwrap_or_default().split(',') {
@@ -266,7 +266,7 @@ fn add_tag(labels: &mut Labels, tag: &str) {
     }
 }
 
-fn annotations(fields: &Fields<'_>, monitor: Option<String>) -> Labels {
+fn annotations(fields: &Fields<'_>, monitor: Option<&str>) -> Labels {
     let mut annotations: Labels = [
         ("query", "alert_query"),
         ("status", "alert_status"),
@@ -281,15 +281,15 @@ fn annotations(fields: &Fields<'_>, monitor: Option<String>) -> Labels {
     .filter_map(|(name, field)| Some((name.to_owned(), fields.first(&[field])?)))
     .collect();
     annotations.retain(|name, text| name != "status" || headline::transition(text).is_none());
-    annotations.extend(monitor.map(|id| ("monitor_id".to_owned(), id)));
+    annotations.extend(monitor.map(|id| ("monitor_id".to_owned(), id.to_owned())));
     annotations.extend(fields.document().text_at("org.name").map(|name| ("organization".to_owned(), name)));
     annotations
 }
 
 /// Notification text is Markdown between `%%%` lines, with HTML's escapes in the default payload.
 fn description(fields: &Fields<'_>) -> Option<String> {
-    let text = fields.first(&["text_only_msg", "event_msg", "message", "body"])?;
-    let text = text.strip_prefix("%%%").unwrap_or(&text);
+    let text = fields.first_str(&["text_only_msg", "event_msg", "message", "body"])?;
+    let text = text.strip_prefix("%%%").unwrap_or(text);
     let text = text.strip_suffix("%%%").unwrap_or(text).trim();
     (!text.is_empty()).then(|| unescaped(text))
 }
@@ -333,7 +333,7 @@ fn monitor_page(text: &str) -> Option<MonitorPage> {
 /// The metric, and the threshold at the end of the monitor's query: `... by {host} > 90`.
 fn measurements(fields: &Fields<'_>) -> Vec<Measurement> {
     let Some(metric) = fields.first(&["alert_metric"]) else { return Vec::new() };
-    let query = fields.first(&["alert_query"]).unwrap_or_default();
+    let query = fields.first_str(&["alert_query"]).unwrap_or_default();
     let mut words = query.split_whitespace().rev();
     let threshold = words.next().filter(|word| word.parse::<f64>().is_ok());
     let operator = words.next().filter(|word| matches!(*word, ">" | ">=" | "<" | "<=" | "==" | "!="));

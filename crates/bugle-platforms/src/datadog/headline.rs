@@ -4,25 +4,25 @@ use bugle_model::SignalStatus;
 
 /// A title in its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Headline {
+pub(super) struct Headline<'a> {
     /// `P1` to `P5`.
-    pub(super) priority: Option<String>,
+    pub(super) priority: Option<&'a str>,
     /// `Triggered`, `Recovered`, `No Data`, ...
-    pub(super) state: Option<String>,
+    pub(super) state: Option<&'a str>,
     /// `host:db-3,env:prod`
-    pub(super) group: Option<String>,
+    pub(super) group: Option<&'a str>,
     /// The monitor's name.
-    pub(super) name: String,
+    pub(super) name: &'a str,
 }
 
 /// Takes a title apart. What is in brackets and no state stays part of the name.
-pub(super) fn parse(title: &str) -> Headline {
+pub(super) fn parse(title: &str) -> Headline<'_> {
     let mut headline = Headline::default();
     let mut rest = title.trim();
     if let Some((inside, after)) = bracketed(rest)
         && is_priority(inside)
     {
-        headline.priority = Some(inside.to_owned());
+        headline.priority = Some(inside);
         rest = after;
     }
     if let Some((inside, after)) = bracketed(rest) {
@@ -31,12 +31,12 @@ pub(super) fn parse(title: &str) -> Headline {
             None => (inside, None),
         };
         if transition(state).is_some() {
-            headline.state = Some(state.to_owned());
-            headline.group = group.map(str::to_owned);
+            headline.state = Some(state);
+            headline.group = group;
             rest = after;
         }
     }
-    rest.clone_into(&mut headline.name);
+    headline.name = rest;
     headline
 }
 
@@ -103,13 +103,9 @@ mod tests {
             ("[unclosed", "", "", "", "[unclosed"),
             ("", "", "", "", ""),
         ] {
-            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let expected = Headline {
-                priority: some(priority),
-                state: some(state),
-                group: some(group),
-                name: name.into(),
-            };
+            let some = |text: &'static str| (!text.is_empty()).then_some(text);
+            let expected =
+                Headline { priority: some(priority), state: some(state), group: some(group), name };
             assert_eq!(parse(title), expected, "{title}");
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The documents, at least one. A list counts as the documents in it.
-pub(super) fn of(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
+pub(super) fn of(body: &[u8]) -> Result<Vec<Value<'_>>, DecodeError> {
     let values = match form::document(body, &["body", "payload", "json"]) {
         Some(document) => vec![document],
         None => json::stream(body)?,
@@ -35,12 +35,12 @@ const OPENED_DEPTH_MAX: usize = 4;
 
 /// The document with JSON in place of strings that hold JSON, out of its `webhook_body` where it has one, and with the
 /// names that the connector of another product gives to Kibana's three objects put back.
-pub(super) fn opened(document: &Value) -> Value {
+pub(super) fn opened<'a>(document: &Value<'a>) -> Value<'a> {
     let inner = document.get("webhook_body").cloned().map(unquoted).filter(Value::is_object);
     opened_to(inner.as_ref().unwrap_or(document), OPENED_DEPTH_MAX)
 }
 
-fn opened_to(value: &Value, depth: usize) -> Value {
+fn opened_to<'a>(value: &Value<'a>, depth: usize) -> Value<'a> {
     if depth == 0 {
         return value.clone();
     }
@@ -48,7 +48,7 @@ fn opened_to(value: &Value, depth: usize) -> Value {
         Value::String(text) => embedded(text).unwrap_or_else(|| value.clone()),
         Value::Array(items) => Value::Array(items.iter().map(|item| opened_to(item, depth - 1)).collect()),
         Value::Object(members) => {
-            let open = |(name, value): &Member| {
+            let open = |(name, value): &Member<'a>| {
                 let name = match name.as_ref() {
                     "alert_info" => "alert".into(),
                     "rule_info" => "rule".into(),
@@ -73,17 +73,17 @@ pub(super) fn is_unrendered(document: &Value) -> bool {
     document.pairs().iter().any(within)
 }
 
-fn unquoted(value: Value) -> Value {
+fn unquoted(value: Value<'_>) -> Value<'_> {
     let inner = value.as_str().and_then(embedded);
     inner.unwrap_or(value)
 }
 
 /// The object or list that a string holds.
-fn embedded(text: &str) -> Option<Value> {
+fn embedded(text: &str) -> Option<Value<'static>> {
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
-    json::parse(text.as_bytes()).ok()
+    json::parse(text.as_bytes()).ok().map(Value::into_owned)
 }
 
 #[cfg(test)]

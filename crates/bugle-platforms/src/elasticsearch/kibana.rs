@@ -53,7 +53,7 @@ pub(super) fn summary(document: &Value) -> Option<Decoded> {
     Some(decoded)
 }
 
-fn data<'a>(alerts: &'a Value, part: &str) -> &'a [Value] {
+fn data<'a>(alerts: &'a Value<'a>, part: &str) -> &'a [Value<'a>] {
     alerts.get(part).and_then(|part| part.get("data")).map(Value::items).unwrap_or_default()
 }
 

@@ -89,7 +89,7 @@ fn labels(document: &Value, watch: String, group: Option<String>) -> Labels {
         .filter_map(|name| document.get(name))
         .flat_map(Value::pairs)
         .filter(|(name, _)| !told_elsewhere.contains(&name.as_ref()))
-        .filter_map(|(name, value)| Some((name.to_string(), value.text()?.into_owned())))
+        .filter_map(|(name, value)| Some((name.to_string(), value.text()?.to_owned())))
         .collect();
     labels.insert("watch".to_owned(), watch);
     labels.extend(group.map(|group| ("group".to_owned(), group)));

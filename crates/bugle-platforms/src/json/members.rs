@@ -1,6 +1,9 @@
 //! Members of one object that share a name.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{IllNamed, Member};
 
@@ -11,12 +14,12 @@ const MEMBERS_SEARCHED_MAX: usize = 24;
 pub(super) type Surrogates = Vec<(usize, u16)>;
 
 /// Of members with the same name the last value wins, at the place of the first.
-pub(super) fn last_wins(members: Vec<Member>) -> Vec<Member> {
+pub(super) fn last_wins(members: Vec<Member<'_>>) -> Vec<Member<'_>> {
     if !has_duplicates(&members) {
         return members;
     }
-    let mut places: HashMap<Box<str>, usize> = HashMap::with_capacity(members.len());
-    let mut settled: Vec<Member> = Vec::with_capacity(members.len());
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(members.len());
+    let mut settled: Vec<Member<'_>> = Vec::with_capacity(members.len());
     for (name, value) in members {
         if let Some(earlier) = places.get(&name).and_then(|place| settled.get_mut(*place)) {
             earlier.1 = value;
@@ -29,9 +32,12 @@ pub(super) fn last_wins(members: Vec<Member>) -> Vec<Member> {
 }
 
 /// The same where names hold lone surrogates: `ill_named` tells which members' names, and where in them.
-pub(super) fn last_wins_exactly(members: Vec<Member>, ill_named: Vec<(usize, Surrogates)>) -> IllNamed {
+pub(super) fn last_wins_exactly(
+    members: Vec<Member<'_>>,
+    ill_named: Vec<(usize, Surrogates)>,
+) -> IllNamed<'_> {
     let mut ill_named = ill_named.into_iter().peekable();
-    let mut places: HashMap<(Box<str>, Surrogates), usize> = HashMap::with_capacity(members.len());
+    let mut places: HashMap<(Cow<'_, str>, Surrogates), usize> = HashMap::with_capacity(members.len());
     let mut settled = IllNamed { members: Vec::with_capacity(members.len()), surrogates: Vec::new() };
     for (position, (name, value)) in members.into_iter().enumerate() {
         let surrogates = ill_named.next_if(|(of, _)| *of == position).map(|(_, found)| found);
@@ -47,7 +53,7 @@ pub(super) fn last_wins_exactly(members: Vec<Member>, ill_named: Vec<(usize, Sur
     settled
 }
 
-fn has_duplicates(members: &[Member]) -> bool {
+fn has_duplicates(members: &[Member<'_>]) -> bool {
     if members.len() <= MEMBERS_SEARCHED_MAX {
         return members
             .iter()

@@ -1,5 +1,7 @@
 //! The parser: recursive descent with a bound on depth, over text that was checked to be UTF-8 once.
 
+use std::borrow::Cow;
+
 use bugle_model::limits::JSON_DEPTH_MAX;
 
 use super::{
@@ -12,7 +14,7 @@ use crate::source::DecodeError;
 /// Reads a body that holds one JSON value.
 ///
 /// The error says where (line and column, or byte) and what was wrong, for the person who configures the sender.
-pub fn parse(body: &[u8]) -> Result<Value, DecodeError> {
+pub fn parse(body: &[u8]) -> Result<Value<'_>, DecodeError> {
     Reader::new(body)?.whole()
 }
 
@@ -20,7 +22,7 @@ pub fn parse(body: &[u8]) -> Result<Value, DecodeError> {
 /// `-Infinity` are numbers, names keep their lone surrogates, and a leading byte order mark or an integer of more than 4300
 /// digits is an error.
 /// <https://docs.python.org/3/library/json.html#standard-compliance-and-interoperability>
-pub fn parse_as_python(body: &[u8]) -> Result<Value, DecodeError> {
+pub fn parse_as_python(body: &[u8]) -> Result<Value<'_>, DecodeError> {
     let mut reader = Reader::new(body)?;
     if body.starts_with(BYTE_ORDER_MARK) {
         return Err(DecodeError::Malformed(
@@ -33,7 +35,7 @@ pub fn parse_as_python(body: &[u8]) -> Result<Value, DecodeError> {
 
 /// Reads a body that holds JSON values one after the other, with or without white space between them, as some senders
 /// write when they batch. There is at least one.
-pub fn stream(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
+pub fn stream(body: &[u8]) -> Result<Vec<Value<'_>>, DecodeError> {
     let mut reader = Reader::new(body)?;
     let mut values = Vec::new();
     loop {
@@ -101,12 +103,12 @@ impl<'a> Reader<'a> {
         DecodeError::Malformed(format!("the body is not JSON: {what} at line {line}, column {column}{found}"))
     }
 
-    fn document(&mut self) -> Result<Value, DecodeError> {
+    fn document(&mut self) -> Result<Value<'a>, DecodeError> {
         self.value(0)
     }
 
     /// One value and nothing after it.
-    fn whole(&mut self) -> Result<Value, DecodeError> {
+    fn whole(&mut self) -> Result<Value<'a>, DecodeError> {
         let value = self.document()?;
         self.skip_white_space();
         match self.peek() {
@@ -115,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, DecodeError> {
         self.skip_white_space();
         if let Some(name) = self.python_number() {
             self.at += name.len();
@@ -133,7 +135,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, DecodeError> {
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, DecodeError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
             self.at += word.len();
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, DecodeError> {
         self.enter(depth)?;
         let mut items = Vec::new();
         if self.peek() == Some(b']') {
@@ -175,7 +177,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    fn object(&mut self, depth: usize) -> Result<Value<'a>, DecodeError> {
         self.enter(depth)?;
         let mut members = Vec::new();
         let mut ill_named: Vec<(usize, Surrogates)> = Vec::new();
@@ -197,7 +199,7 @@ impl<'a> Reader<'a> {
                 return Err(self.fault(self.at, "`:` was expected"));
             }
             self.at += 1;
-            members.push((name.into_boxed_str(), self.value(depth)?));
+            members.push((name, self.value(depth)?));
             if self.goes_on(b'}', "`,` or `}` was expected")? {
                 return Ok(if ill_named.is_empty() {
                     Value::Object(last_wins(members))
@@ -230,7 +232,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<Value, DecodeError> {
+    fn number(&mut self) -> Result<Value<'a>, DecodeError> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -266,21 +268,32 @@ impl<'a> Reader<'a> {
         Ok(Value::Number(text.into()))
     }
 
-    /// A string's text, and where in it which lone surrogate was replaced.
-    fn string(&mut self) -> Result<(String, Surrogates), DecodeError> {
+    /// A string's text, and where in it which lone surrogate was replaced. Nearly every string stands in the body as it is
+    /// meant.
+    #[inline]
+    fn string(&mut self) -> Result<(Cow<'a, str>, Surrogates), DecodeError> {
         self.at += 1;
-        let mut text = String::new();
+        let plain = self.plain();
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok((Cow::Borrowed(plain), Vec::new()));
+        }
+        self.escaped(plain).map(|(text, surrogates)| (Cow::Owned(text), surrogates))
+    }
+
+    /// The part of a string that stands for itself, up to whatever does not.
+    fn plain(&mut self) -> &'a str {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let plain = rest.get(..plain_length(rest.as_bytes())).unwrap_or_default();
+        self.at += plain.len();
+        plain
+    }
+
+    /// The text of a string that goes on after its `beginning` with something else than its end.
+    fn escaped(&mut self, beginning: &str) -> Result<(String, Surrogates), DecodeError> {
+        let mut text = beginning.to_owned();
         let mut surrogates = Vec::new();
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest.get(..plain_length(rest.as_bytes())).unwrap_or_default();
-            if text.is_empty() {
-                // Nearly every string has no escapes: it is copied once, at its exact length.
-                text = String::from(plain);
-            } else {
-                text.push_str(plain);
-            }
-            self.at += plain.len();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -292,6 +305,7 @@ impl<'a> Reader<'a> {
                 }
                 None => return Err(self.fault(self.at, "a string's closing quote was expected")),
             }
+            text.push_str(self.plain());
         }
     }
 
@@ -362,12 +376,9 @@ const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-fn string_value(text: String, surrogates: Surrogates) -> Value {
+fn string_value(text: Cow<'_, str>, surrogates: Surrogates) -> Value<'_> {
     if surrogates.is_empty() {
-        return Value::String(text.into_boxed_str());
+        return Value::String(text);
     }
-    Value::IllFormed(Box::new(IllFormed {
-        lossy: text.into_boxed_str(),
-        surrogates: surrogates.into_boxed_slice(),
-    }))
+    Value::IllFormed(Box::new(IllFormed { lossy: text.into(), surrogates: surrogates.into_boxed_slice() }))
 }

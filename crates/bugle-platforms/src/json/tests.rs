@@ -30,6 +30,25 @@ fn what_is_well_formed_is_kept_as_it_was_written() {
 }
 
 #[test]
+fn what_stands_in_the_body_as_it_is_meant_is_borrowed_from_it() {
+    let body = br#"{"plain":"text","number":1.10,"b\u0061":"a\nb","lone":["\ud800"]}"#;
+    let value = parse(body).unwrap();
+    let is_borrowed = |text: &Cow<'_, str>| matches!(text, Cow::Borrowed(_));
+    let found: Vec<_> = value
+        .pairs()
+        .iter()
+        .map(|(name, value)| match value {
+            Value::String(text) | Value::Number(text) => (is_borrowed(name), is_borrowed(text)),
+            _ => (is_borrowed(name), false),
+        })
+        .collect();
+    assert_eq!(found, [(true, true), (true, true), (false, false), (true, false)]);
+    assert_eq!(value.clone().into_owned(), value);
+    let ill_named = parse_as_python(br#"{"\ud800":["x"]}"#).unwrap();
+    assert_eq!(ill_named.clone().into_owned(), ill_named);
+}
+
+#[test]
 fn what_is_malformed_is_said_with_its_place() {
     for (body, expected) in [
         (&b""[..], "the body is empty"),
@@ -76,7 +95,8 @@ fn depth_is_bounded_and_does_not_overflow() {
 #[test]
 fn many_members_and_duplicates_take_no_quadratic_time() {
     let members: Vec<String> = (0..60_000).map(|n| format!("\"k{}\":{n}", n % 40_000)).collect();
-    let value = parse(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
+    let body = format!("{{{}}}", members.join(","));
+    let value = parse(body.as_bytes()).unwrap();
     assert_eq!(value.pairs().len(), 40_000);
     assert_eq!((&*value.pairs()[0].0, value["k0"].as_i64()), ("k0", Some(40_000)));
     assert_eq!(value["k39999"].as_i64(), Some(39_999));

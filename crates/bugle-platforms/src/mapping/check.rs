@@ -115,7 +115,7 @@ fn check_field(item: usize, field: &Field, rule: Option<&Rule>, found: Option<Fo
         _ => looked_at,
     };
     let shown = found.map(|found| {
-        let text = found.value.text().map_or_else(|| found.value.to_string(), std::borrow::Cow::into_owned);
+        let text = found.value.text().map_or_else(|| found.value.to_string(), str::to_owned);
         text.chars().take(SHOWN_CHARS_MAX).collect()
     });
     FieldCheck { item, field: field.name().into_owned(), mapped: rule.is_some(), path, found: shown, problem }

@@ -193,7 +193,7 @@ const ENVELOPES: [&str; 5] = ["alert", "incident", "event", "data", "payload"];
 
 /// What `field` is in `item` by its usual names, whatever their case, in the item itself or in the object in it that is
 /// called `alert`, `incident`, `event`, `data` or `payload`. A body that is only a text is a title.
-pub(super) fn find_usual<'v>(field: &Field, item: &'v Value) -> Option<Found<'v>> {
+pub(super) fn find_usual<'v>(field: &Field, item: &'v Value<'v>) -> Option<Found<'v>> {
     if item.as_str().is_some() {
         let is_title = *field == Field::Title && readable(item).is_some();
         return is_title.then_some(Found { path: Cow::Borrowed(""), value: Cow::Borrowed(item), said: None });

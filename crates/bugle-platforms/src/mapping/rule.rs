@@ -38,7 +38,7 @@ pub(super) struct Found<'v> {
     /// Where it stood; empty for a constant.
     pub(super) path: Cow<'v, str>,
     /// What stands for the field: what stood there, or what `values` makes of it.
-    pub(super) value: Cow<'v, Value>,
+    pub(super) value: Cow<'v, Value<'v>>,
     /// The sender's own word, where `values` made another of it.
     pub(super) said: Option<String>,
 }
@@ -77,8 +77,8 @@ impl Rule {
     }
 
     /// What the field is in `item`, a part of `document`; `None` when no path has anything, and there is no default.
-    pub(super) fn find<'v>(&'v self, item: &'v Value, document: &'v Value) -> Option<Found<'v>> {
-        let constant = |text: &str| Found {
+    pub(super) fn find<'v>(&'v self, item: &'v Value<'v>, document: &'v Value<'v>) -> Option<Found<'v>> {
+        let constant = |text: &'v str| Found {
             path: Cow::Borrowed(""),
             value: Cow::Owned(Value::String(text.into())),
             said: None,
@@ -95,7 +95,7 @@ impl Rule {
     }
 
     /// What stands at the first path that exists, whatever it is.
-    pub(super) fn locate<'v>(&self, item: &'v Value, document: &'v Value) -> Option<&'v Value> {
+    pub(super) fn locate<'v>(&self, item: &'v Value<'v>, document: &'v Value<'v>) -> Option<&'v Value<'v>> {
         match &self.origin {
             Origin::Paths(paths) => paths.iter().find_map(|path| lookup(path, item, document)),
             Origin::Const(_) | Origin::Nothing => None,
@@ -181,7 +181,7 @@ pub(super) fn says_something(value: &Value) -> bool {
 }
 
 fn flat(value: &Value) -> String {
-    value.text().map_or_else(|| value.to_string(), Cow::into_owned)
+    value.text().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn label(item: &Value) -> Option<(String, String)> {
@@ -199,7 +199,7 @@ fn split_label(text: &str) -> Option<(String, String)> {
 }
 
 /// What stands at `path`: from the document's root when it begins with `$`, else within the item.
-fn lookup<'v>(path: &str, item: &'v Value, document: &'v Value) -> Option<&'v Value> {
+fn lookup<'v>(path: &str, item: &'v Value<'v>, document: &'v Value<'v>) -> Option<&'v Value<'v>> {
     let (from, path) = match path.strip_prefix('$') {
         Some(rest) => (document, rest.strip_prefix('.').unwrap_or(rest)),
         None => (item, path),
@@ -208,7 +208,7 @@ fn lookup<'v>(path: &str, item: &'v Value, document: &'v Value) -> Option<&'v Va
 }
 
 /// The same where names themselves hold dots, as in `labels.service.name`.
-fn through_dotted_names<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+fn through_dotted_names<'v>(value: &'v Value<'v>, path: &str) -> Option<&'v Value<'v>> {
     value.get(path).or_else(|| {
         path.match_indices('.').find_map(|(dot, _)| {
             let (name, rest) = path.split_at_checked(dot)?;

@@ -121,7 +121,7 @@ fn signatures(header: &str) -> Vec<Scheme> {
 
 /// What a call says of the incident as a whole.
 struct Incident<'a> {
-    document: &'a Exact,
+    document: &'a Exact<'a>,
     id: String,
     status: SignalStatus,
     status_text: Option<String>,
@@ -133,7 +133,7 @@ struct Incident<'a> {
 
 impl<'a> Incident<'a> {
     /// `None` without an id. The deprecated `acknowledged` changes nothing: labels took its place.
-    fn read(document: &'a Exact, settings: &Map<String, Value>) -> Option<Self> {
+    fn read(document: &'a Exact<'a>, settings: &Map<String, Value>) -> Option<Self> {
         let id = document.text_at("id")?;
         let labels: Vec<String> =
             document["labels"].items().iter().filter_map(|label| label.text_at("name")).collect();

@@ -155,13 +155,13 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 struct Call<'a> {
-    document: &'a Value,
-    payload: &'a Value,
+    document: &'a Value<'a>,
+    payload: &'a Value<'a>,
 }
 
 impl<'a> Call<'a> {
     /// The first of the outermost object and `payload` that has a member called `name`, be it `null`.
-    fn either(&self, name: &str) -> Option<&'a Value> {
+    fn either(&self, name: &str) -> Option<&'a Value<'a>> {
         self.document.get(name).or_else(|| self.payload.get(name))
     }
 
@@ -182,11 +182,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn events(&self) -> &'a [Value] {
+    fn events(&self) -> &'a [Value<'a>] {
         self.payload.get("event_list").map(Value::items).unwrap_or_default()
     }
 
-    fn rule(&self) -> &'a Value {
+    fn rule(&self) -> &'a Value<'a> {
         let of_event = self.events().iter().map(|event| &event["rule"]).find(|rule| rule.is_object());
         of_event.unwrap_or(&self.payload["rule"])
     }

@@ -176,7 +176,7 @@ impl Target {
             host: of_kind("host"),
             link: target.text_at("link"),
             labels: labels
-                .filter_map(|(name, value)| Some((name.to_string(), value.text()?.into_owned())))
+                .filter_map(|(name, value)| Some((name.to_string(), value.text()?.to_owned())))
                 .collect(),
             name,
             kind,

@@ -141,7 +141,7 @@ fn chosen(word: &str) -> Option<IncidentStatus> {
 fn labels(fields: &Fields<'_>) -> Labels {
     let told = fields.value("labels").or_else(|| fields.value("incident.labels"));
     let pairs = told.map(Value::pairs).unwrap_or_default();
-    pairs.iter().filter_map(|(name, value)| Some((name.to_string(), value.text()?.into_owned()))).collect()
+    pairs.iter().filter_map(|(name, value)| Some((name.to_string(), value.text()?.to_owned()))).collect()
 }
 
 /// Not mentioned, said to be nobody, or somebody.

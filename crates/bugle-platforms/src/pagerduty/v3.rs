@@ -112,7 +112,7 @@ fn told(data: &Value) -> Labels {
     for field in data.get("custom_fields").map(Value::items).unwrap_or_default() {
         let value = field.get("value").filter(|value| !value.is_null());
         if let (Some(name), Some(value)) = (field.text_at("name"), value) {
-            let value = value.text().map_or_else(|| value.to_string(), std::borrow::Cow::into_owned);
+            let value = value.text().map_or_else(|| value.to_string(), str::to_owned);
             told.insert(name, value);
         }
     }

@@ -68,7 +68,7 @@ pub(super) enum NoForm {
 
 /// The forms that Python may have written for `body`, that of the newest version first. The others differ from it and
 /// from one another; there are none unless the body holds characters that came after Unicode 11.0.
-pub(super) fn forms(body: &[u8]) -> Result<Forms, NoForm> {
+pub(super) fn forms(body: &[u8]) -> Result<Forms<'_>, NoForm> {
     let document = json::parse_as_python(body)?;
     let (newest, newcomers) = form(&document, Unicode::V16)?;
     let retries = body.len() <= RETRIED_BODY_BYTES_MAX;
@@ -78,14 +78,14 @@ pub(super) fn forms(body: &[u8]) -> Result<Forms, NoForm> {
 }
 
 /// See [`forms`]. Each is written only when it is asked for.
-pub(super) struct Forms {
-    document: Value,
+pub(super) struct Forms<'a> {
+    document: Value<'a>,
     newest: Option<Vec<u8>>,
     /// The versions that characters in it came with, the newest last.
     older: Vec<Unicode>,
 }
 
-impl Iterator for Forms {
+impl Iterator for Forms<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -170,7 +170,7 @@ impl Writer {
         }
     }
 
-    fn members<'a>(&mut self, members: impl Iterator<Item = (&'a json::Member, &'a [(usize, u16)])>) {
+    fn members<'a>(&mut self, members: impl Iterator<Item = (&'a json::Member<'a>, &'a [(usize, u16)])>) {
         self.quoted("{");
         for (position, ((name, value), surrogates)) in members.enumerate() {
             self.quoted(if position > 0 { ", " } else { "" });
