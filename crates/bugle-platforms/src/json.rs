@@ -1,8 +1,9 @@
 //! The one JSON reader: bounded, strict (RFC 8259), and with exact numbers.
 //!
 //! Every platform reads a body with [`parse`] into a [`Value`] that keeps the order of members and the exact text of
-//! numbers, and that borrows from the body whatever stands there as it is meant: names, numbers and texts without escapes. What it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as
-//! U+FFFD, and kept beside the text), numbers of any size, and 128 levels instead of 127.
+//! numbers, and that borrows from the body whatever stands there as it is meant: names, numbers and texts without escapes. What
+//! it accepts beyond what `serde_json` does: a leading byte order mark, lone surrogate escapes (read as U+FFFD, and kept beside
+//! the text), numbers of any size, and 128 levels instead of 127.
 
 mod members;
 mod read;
