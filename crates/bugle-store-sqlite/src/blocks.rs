@@ -48,7 +48,14 @@ pub(crate) fn insert<'a>(
     let mut insert = connection.prepare_cached(sql::INSERT_IN_BLOCK)?;
     let (mut new, mut bytes) = (Vec::with_capacity(receipts.len()), Vec::with_capacity(2 * BYTES_MAX));
     for kept in receipts {
-        let values = params![kept.id, kept.integration_id, kept.received_at.as_millis(), block];
+        let values = params![
+            kept.id,
+            kept.integration_id,
+            kept.received_at.as_millis(),
+            block,
+            kept.senders_id.map(|_| true),
+            kept.senders_id
+        ];
         if insert.execute(values)? > 0 {
             new.push(kept.as_ref());
             bytes.extend_from_slice(&kept.id.to_le_bytes());

@@ -18,6 +18,7 @@ use crate::{
     kept::Kept,
     receipts::{insert_alone, insert_inbox},
     sql::receipts as sql,
+    underway::Held,
     writer::{Abort, Post, Shield, Writer, job},
 };
 
@@ -42,7 +43,7 @@ pub(crate) struct Fresh {
 
 #[derive(Debug, Default)]
 struct Receipts {
-    by_id: BTreeMap<i64, Arc<Kept>>,
+    by_id: BTreeMap<i64, (Arc<Kept>, Option<Held>)>,
     bytes: usize,
     /// The number of the next record in the journal: above that of all that were ever fresh.
     next: i64,
@@ -62,13 +63,6 @@ impl Filed {
     pub(crate) fn of(receipts: &[Arc<Kept>]) -> Self {
         Self { ids: receipts.iter().map(|kept| kept.id).collect(), mark: None }
     }
-}
-
-/// Takes receipts into the database and its inbox; returns how many were not there already.
-pub(crate) fn file(connection: &Connection, receipts: &[Arc<Kept>]) -> rusqlite::Result<usize> {
-    let new = insert(connection, receipts)?;
-    new.iter().try_for_each(|kept| insert_inbox(connection, kept.id, kept.integration_id))?;
-    Ok(new.len())
 }
 
 /// Takes receipts into the database, but for where they stand; returns those that were not there already.
@@ -120,7 +114,7 @@ impl Fresh {
     /// How many there are, and since when.
     pub(crate) fn inbox(&self) -> (u64, Option<Timestamp>) {
         let receipts = self.lock();
-        let oldest = receipts.by_id.values().next().map(|receipt| receipt.received_at);
+        let oldest = receipts.by_id.values().next().map(|(receipt, _)| receipt.received_at);
         (u64::try_from(receipts.by_id.len()).unwrap_or(u64::MAX), oldest)
     }
 
@@ -132,16 +126,19 @@ impl Fresh {
 
     /// One of them.
     pub(crate) fn get(&self, id: i64) -> Option<Arc<Kept>> {
-        self.lock().by_id.get(&id).cloned()
+        self.lock().by_id.get(&id).map(|(receipt, _)| Arc::clone(receipt))
     }
 
     /// Adds what the journal keeps, with its numbers.
-    pub(crate) fn add(&self, kept: impl Iterator<Item = (i64, Arc<Kept>)>) {
+    pub(crate) fn add(&self, kept: impl Iterator<Item = (i64, (Arc<Kept>, Option<Held>))>) {
         let mut receipts = self.lock();
-        for (number, receipt) in kept {
+        for (number, (receipt, mut held)) in kept {
             receipts.bytes += receipt.bytes().len();
             receipts.next = number + 1;
-            receipts.by_id.insert(receipt.id, receipt);
+            if let Some(held) = &mut held {
+                held.mark_fresh(Id::from_i64(receipt.id));
+            }
+            receipts.by_id.insert(receipt.id, (receipt, held));
         }
     }
 
@@ -149,9 +146,12 @@ impl Fresh {
     fn file_all(&self, connection: &Connection) -> rusqlite::Result<Filed> {
         let (all, next) = {
             let receipts = self.lock();
-            (receipts.by_id.values().cloned().collect::<Vec<_>>(), receipts.next)
+            let all: Vec<_> = receipts.by_id.values().map(|(receipt, _)| Arc::clone(receipt)).collect();
+            (all, receipts.next)
         };
-        file(connection, &all)?;
+        for kept in insert(connection, &all)? {
+            insert_inbox(connection, kept.id, kept.integration_id)?;
+        }
         connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
         Ok(Filed { mark: Some(next), ..Filed::of(&all) })
     }
@@ -160,7 +160,7 @@ impl Fresh {
     pub(crate) fn filed(&self, filed: &Filed) {
         let mut receipts = self.lock();
         for id in &filed.ids {
-            if let Some(receipt) = receipts.by_id.remove(id) {
+            if let Some((receipt, _)) = receipts.by_id.remove(id) {
                 receipts.bytes = receipts.bytes.saturating_sub(receipt.bytes().len());
             }
         }
@@ -204,7 +204,9 @@ impl Fresh {
         post.at_last(job(DOING, Shield::Savepoint, self.work(), move |filed| fresh.filed(filed)));
     }
 
-    fn work(self: &Arc<Self>) -> impl FnOnce(&Connection) -> Result<Filed, Abort> + Send + 'static {
+    pub(crate) fn work(
+        self: &Arc<Self>,
+    ) -> impl FnOnce(&Connection) -> Result<Filed, Abort> + Send + 'static {
         let fresh = Arc::clone(self);
         move |connection| Ok(fresh.file_all(connection)?)
     }

@@ -5,8 +5,8 @@
 //! flush, shared by all who wait, and never for a transaction. Until a receipt is in the database it is [fresh](crate::fresh):
 //! in memory too, where the pipeline finds it. After a crash, what is not in the database yet is read from the file.
 //!
-//! What the journal has no room for or cannot keep goes to the database at once. So do receipts that name the delivery they
-//! may repeat, as the database knows those, and receipts that are refused or large.
+//! What the journal has no room for or cannot keep goes to the database at once. So do receipts that are refused or large, and
+//! those whose sender gives them an id that is known or [underway](crate::underway).
 
 mod record;
 mod ring;
@@ -18,7 +18,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bugle_model::{Receipt, ReceiptState, receipt::DedupKey};
+use bugle_model::{Receipt, ReceiptState};
 use bugle_store::{Appended, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{
@@ -30,10 +30,13 @@ pub(crate) use self::ring::{Ring, SIZE};
 use self::{record::Record, ring::NotKept};
 use crate::{
     OpenError,
-    fresh::{Fresh, file},
+    connection::{Role, open_other},
+    fresh::{Fresh, insert},
     kept::Kept,
+    receipts::{place_recovered, with_senders_id},
     recent::{Body, Recent},
     sql::receipts as sql,
+    underway::{Held, SendersId, Underway},
     writer::{CROWD_MIN, Post, gather},
 };
 
@@ -50,11 +53,29 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Waits for more to come before one flush.
 const GATHERS_MAX: u32 = 5;
 
-/// A receipt that waits to be kept, and who waits for that; told nothing if it cannot be.
+/// A receipt that waits to be kept, and who waits for that.
 struct Entry {
     body: Option<Body>,
-    record: Record,
-    reply: oneshot::Sender<Option<Appended>>,
+    senders_id: Option<SendersId>,
+    held: Option<Held>,
+    /// None if it is for the database.
+    record: Option<Record>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl Entry {
+    fn len(&self) -> usize {
+        self.record.as_ref().map_or(0, Record::len)
+    }
+}
+
+/// What became of a receipt.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is durable.
+    Kept(Appended),
+    /// It is for the database, and so is each other one with its sender's id while that is held.
+    ForDatabase(Option<Held>),
 }
 
 /// The thread and the way to it.
@@ -79,11 +100,12 @@ pub(crate) fn recover(folder: &Path, connection: &mut Connection) -> Result<Ring
     let (ring, found) = Ring::open(folder, mark, salt)?;
     if !found.is_empty() {
         let transaction = connection.transaction()?;
-        let missing = file(&transaction, &found)?;
+        let missing = insert(&transaction, &found)?;
+        missing.iter().try_for_each(|kept| place_recovered(&transaction, kept))?;
         transaction.execute(sql::SET_JOURNAL_MARK, [ring.next()])?;
         transaction.commit()?;
-        if missing > 0 {
-            tracing::info!(receipts = missing, "took in what only the journal held");
+        if !missing.is_empty() {
+            tracing::info!(receipts = missing.len(), "took in what only the journal held");
         }
     }
     Ok(ring)
@@ -96,9 +118,17 @@ impl Journal {
         fresh: &Arc<Fresh>,
         post: Post,
     ) -> Result<Self, OpenError> {
+        let database = open_other(folder, Role::Reader)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let recent = Arc::default();
-        let keeper = Keeper { ring, fresh: Arc::clone(fresh), recent: Arc::clone(&recent), post };
+        let keeper = Keeper {
+            ring,
+            fresh: Arc::clone(fresh),
+            recent: Arc::clone(&recent),
+            underway: Arc::default(),
+            database,
+            post,
+        };
         let thread = thread::Builder::new()
             .name("bugle-journal".to_owned())
             .spawn(move || keeper.run(receiver))
@@ -111,22 +141,20 @@ impl Journal {
         &self.recent
     }
 
-    /// Keeps a receipt. It is durable when this returns what became of it; otherwise it is for the database.
-    pub(crate) async fn append(
-        &self,
-        doing: &'static str,
-        receipt: &Receipt,
-    ) -> Result<Option<Appended>, StoreError> {
+    /// Keeps a receipt, or tells that it is for the database.
+    pub(crate) async fn append(&self, doing: &'static str, receipt: &Receipt) -> Result<Outcome, StoreError> {
         let closing = || StoreError::new(doing, "the store is closing");
-        if !is_usual(receipt) || !self.fresh.has_room() {
-            return Ok(None);
+        let mut record = None;
+        if is_usual(receipt) && self.fresh.has_room() {
+            let kept = Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?;
+            record = Some(Record::new(kept)).filter(|record| record.len() <= RECORD_BYTES_MAX);
         }
-        let record = Record::new(Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?);
-        if record.len() > RECORD_BYTES_MAX {
-            return Ok(None);
+        let senders_id = SendersId::of(receipt);
+        if record.is_none() && senders_id.is_none() {
+            return Ok(Outcome::ForDatabase(None));
         }
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { body: Body::of(receipt), record, reply };
+        let entry = Entry { body: Body::of(receipt), senders_id, held: None, record, reply };
         self.queue.as_ref().ok_or_else(closing)?.send(entry).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())
     }
@@ -141,11 +169,9 @@ impl Drop for Journal {
     }
 }
 
-/// Whether a receipt is for the pipeline and asks nothing of the database first, as nearly all are.
+/// Whether a receipt is for the pipeline and not large, as nearly all are.
 fn is_usual(receipt: &Receipt) -> bool {
-    receipt.state == ReceiptState::Pending
-        && receipt.body.len() <= BODY_BYTES_MAX
-        && !matches!(receipt.dedup_key, Some(DedupKey { explicit: true, .. }))
+    receipt.state == ReceiptState::Pending && receipt.body.len() <= BODY_BYTES_MAX
 }
 
 /// What the thread works with.
@@ -153,6 +179,9 @@ struct Keeper {
     ring: Ring,
     fresh: Arc<Fresh>,
     recent: Arc<Recent>,
+    underway: Arc<Underway>,
+    /// Reads.
+    database: Connection,
     post: Post,
 }
 
@@ -164,13 +193,13 @@ impl Keeper {
             if crowd >= CROWD_MIN {
                 gather(&queue, GATHERS_MAX);
             }
-            let mut bytes = first.record.len();
+            let mut bytes = first.len();
             batch.push(first);
             while batch.len() < BATCH_MAX
                 && bytes < BATCH_BYTES_MAX
                 && let Ok(entry) = queue.try_recv()
             {
-                bytes += entry.record.len();
+                bytes += entry.len();
                 batch.push(entry);
             }
             crowd = batch.len();
@@ -184,28 +213,48 @@ impl Keeper {
 
     /// Makes a batch durable and says so to those who wait, or gives it back.
     fn keep(&mut self, batch: &mut Vec<Entry>) {
-        match self.ring.write(batch.iter().map(|entry| &entry.record), self.fresh.mark()) {
+        for entry in batch.iter_mut() {
+            self.hold(entry);
+        }
+        let mut replies = Vec::with_capacity(batch.len());
+        match self.ring.write(batch.iter().filter_map(|entry| entry.record.as_ref()), self.fresh.mark()) {
             Ok(first) => {
-                let kept = batch
-                    .drain(..)
-                    .map(|entry| (Arc::new(entry.record.kept), entry.body, entry.reply))
-                    .collect::<Vec<_>>();
-                // First, as the pipeline may be told of it by whoever waits.
-                self.fresh.add((first..).zip(kept.iter().map(|(receipt, ..)| Arc::clone(receipt))));
-                for (_, body, reply) in kept {
-                    // The caller may have given up waiting; it is kept all the same.
-                    reply.send(Some(self.answer(body))).ok();
+                let mut kept = Vec::with_capacity(batch.len());
+                for entry in batch.drain(..) {
+                    let outcome = match entry.record {
+                        Some(record) => {
+                            kept.push((Arc::new(record.kept), entry.held));
+                            Outcome::Kept(self.answer(entry.body))
+                        }
+                        None => Outcome::ForDatabase(entry.held),
+                    };
+                    replies.push((entry.reply, outcome));
                 }
+                // First, as the pipeline may be told of it by whoever waits, and the database asks for what is fresh.
+                self.fresh.add((first..).zip(kept));
             }
             Err(not_kept) => {
                 if let NotKept::Failed(error) = not_kept {
                     tracing::error!(%error, "could not write to the journal; calls go to the database at once");
                 }
-                for entry in batch.drain(..) {
-                    entry.reply.send(None).ok();
-                }
+                let given_back = |entry: Entry| (entry.reply, Outcome::ForDatabase(entry.held));
+                replies.extend(batch.drain(..).map(given_back));
             }
         }
+        for (reply, outcome) in replies {
+            // The caller may have given up waiting; what is kept is kept all the same.
+            reply.send(outcome).ok();
+        }
+    }
+
+    /// Takes hold of the id that a sender gave, and leaves the receipt to the database if there may be another with it.
+    fn hold(&self, entry: &mut Entry) {
+        let Some(id) = entry.senders_id else { return };
+        let (held, is_alone) = self.underway.hold(id);
+        entry.held = Some(held);
+        // Not before that: what was let go of is found there. If it cannot be asked now, it is to decide later.
+        let is_new = || matches!(with_senders_id(&self.database, id), Ok(None));
+        entry.record = entry.record.take().filter(|_| is_alone && is_new());
     }
 
     fn answer(&self, body: Option<Body>) -> Appended {
@@ -218,27 +267,4 @@ impl Keeper {
 }
 
 #[cfg(test)]
-mod tests {
-    use bugle_model::{IntegrationId, id::Id};
-    use bugle_store::{Store, conformance::sample};
-
-    use super::*;
-    use crate::{Options, SqliteStore};
-
-    /// Nobody is refused because of a journal that cannot be written, and nothing is lost by it.
-    #[tokio::test]
-    async fn what_cannot_be_written_goes_to_the_database() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = SqliteStore::open(folder.path(), Options::default()).unwrap();
-        let (ring, _) = Ring::open(folder.path(), 0, [0; 8]).unwrap();
-        let ring = ring.on_a_broken_disk(folder.path());
-        store.journal = Journal::start(folder.path(), ring, &store.fresh, store.writer.post()).unwrap();
-        for id in 1..=3 {
-            store.append(sample::receipt(id, IntegrationId::from_i64(5))).await.unwrap();
-            assert_eq!(store.fresh.inbox().0, 0, "it is in the database and not in the journal");
-        }
-        drop(store);
-        let store = SqliteStore::open(folder.path(), Options::default()).unwrap();
-        assert_eq!(store.pending_ids(10).await.unwrap(), [1, 2, 3].map(Id::from_i64));
-    }
-}
+mod tests;

@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize, de, ser};
 
 const LENGTH: usize = size_of::<u32>();
 
-/// A receipt that is pending and does not name the delivery that it may repeat.
+/// A receipt that is pending.
 pub(crate) struct Kept {
     pub(crate) id: i64,
     pub(crate) integration_id: i64,
     pub(crate) received_at: Timestamp,
+    /// The hash of the sender's own id of it, by which others are found to repeat it.
+    pub(crate) senders_id: Option<[u8; 16]>,
     bytes: Vec<u8>,
 }
 
@@ -36,6 +38,8 @@ struct Line<'a> {
     #[serde(borrow)]
     correlation_id: Cow<'a, str>,
     body_hash: Option<[u8; 16]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    senders_id: Option<[u8; 16]>,
     #[serde(borrow)]
     alert_key: Option<Cow<'a, str>>,
     verification: Cow<'a, Verification>,
@@ -46,13 +50,16 @@ impl Kept {
     /// Writes it.
     pub(crate) fn new(receipt: &Receipt) -> serde_json::Result<Self> {
         let (id, integration_id) = (receipt.id.as_i64(), receipt.integration_id.as_i64());
+        let hash = |explicit| receipt.dedup_key.filter(|key| key.explicit == explicit).map(|key| key.hash);
+        let senders_id = hash(true);
         let line = Line {
             id,
             integration_id,
             received_at: receipt.received_at.as_millis(),
             remote_ip: receipt.remote_ip,
             correlation_id: Cow::Borrowed(&receipt.correlation_id),
-            body_hash: receipt.dedup_key.map(|key| key.hash),
+            body_hash: hash(false),
+            senders_id,
             alert_key: receipt.alert_key.as_deref().map(Cow::Borrowed),
             verification: Cow::Borrowed(&receipt.verification),
             head: Cow::Borrowed(&receipt.head),
@@ -65,7 +72,7 @@ impl Kept {
             *place = length.to_le_bytes();
         }
         bytes.extend_from_slice(&receipt.body);
-        Ok(Self { id, integration_id, received_at: receipt.received_at, bytes })
+        Ok(Self { id, integration_id, received_at: receipt.received_at, senders_id, bytes })
     }
 
     /// Reads it.
@@ -91,7 +98,8 @@ impl Kept {
             verification: line.verification.into_owned(),
             state: ReceiptState::Pending,
             problem: None,
-            dedup_key: line.body_hash.map(|hash| DedupKey { hash, explicit: false }),
+            dedup_key: (line.senders_id.map(|hash| DedupKey { hash, explicit: true }))
+                .or(line.body_hash.map(|hash| DedupKey { hash, explicit: false })),
             alert_key: line.alert_key.map(Cow::into_owned),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Layout:
 //! - `connection`, `migrate`: the file, its settings, its schema.
-//! - `journal`, `fresh`: where a call is made durable, and how it comes into the database.
+//! - `journal`, `fresh`, `underway`: where a call is made durable, and how it comes into the database.
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
@@ -44,6 +44,7 @@ mod retention;
 mod sql;
 mod store;
 mod tally;
+mod underway;
 mod users;
 mod words;
 mod writer;

@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use bugle_model::{
     Receipt, ReceiptId, ReceiptState, Verification, id::Id, limits::QUARANTINE_PER_INTEGRATION_MAX,
-    receipt::DedupKey,
 };
 use bugle_store::{Appended, ReceiptOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -13,15 +12,18 @@ use crate::{
     blocks::{broken, delete_if_unused},
     codec::{Code, encode},
     fresh::{Filed, Fresh, insert as take_in},
-    journal::Journal,
+    journal::{Journal, Outcome},
     kept::Kept,
-    recent::Body,
+    recent::{Body, Recent},
     sql::receipts as sql,
+    underway::{Held, SendersId},
     writer::{Abort, Shield, Writer},
 };
 
 /// Quarantined receipts pushed out by one more, should there ever be more than one too many.
 const PUSHED_OUT_MAX: i64 = 16;
+
+const DOING: &str = "keep the receipt";
 
 /// A receipt with its documents written, so that the writer does not have to.
 struct Written {
@@ -42,28 +44,53 @@ pub(crate) async fn append(
     writer: &Writer,
     receipt: Receipt,
 ) -> Result<Appended, StoreError> {
-    const DOING: &str = "keep the receipt";
-    if let Some(appended) = journal.append(DOING, &receipt).await? {
-        return Ok(appended);
+    match journal.append(DOING, &receipt).await? {
+        Outcome::Kept(appended) => Ok(appended),
+        Outcome::ForDatabase(held) => append_at_once(journal.recent(), writer, receipt, held).await,
     }
+}
+
+/// Keeps a receipt in the database.
+pub(crate) async fn append_at_once(
+    recent: &Arc<Recent>,
+    writer: &Writer,
+    receipt: Receipt,
+    held: Option<Held>,
+) -> Result<Appended, StoreError> {
     let written = Written::new(receipt).map_err(|error| StoreError::new(DOING, error))?;
     let body = Body::of(&written.receipt);
-    let (recent, remembered) = (Arc::clone(journal.recent()), Arc::clone(journal.recent()));
+    let (recent, remembered) = (Arc::clone(recent), Arc::clone(recent));
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
     let shield =
         if written.receipt.state == ReceiptState::Rejected { Shield::Savepoint } else { Shield::None };
+    let held = held.map(Arc::new);
+    let holder = held.clone();
     let work = move |connection: &Connection| {
-        insert(connection, &written, body.as_ref().and_then(|body| recent.before(body)))
+        let same_body = body.as_ref().and_then(|body| recent.before(body));
+        insert(connection, &written, same_body, holder.as_deref())
     };
     // Not before the commit: one that was undone is not there, so no other is its duplicate.
-    let on_commit = move |_: &Appended| body.into_iter().for_each(|body| remembered.remember(body));
+    let on_commit = move |_: &Appended| {
+        if let Some(body) = body {
+            remembered.remember(body);
+        }
+        drop(held);
+    };
     Ok(writer.write_then(DOING, shield, work, on_commit).await?)
 }
 
-fn insert(connection: &Connection, row: &Written, same_body: Option<ReceiptId>) -> Result<Appended, Abort> {
+fn insert(
+    connection: &Connection,
+    row: &Written,
+    same_body: Option<ReceiptId>,
+    held: Option<&Held>,
+) -> Result<Appended, Abort> {
     let receipt = &row.receipt;
-    let explicit = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected);
-    let same_id = explicit.map_or(Ok(None), |key| earlier(connection, receipt, key))?;
+    // What is fresh comes first, as repeats of it may be in the database before it.
+    let same_id = match (held.and_then(Held::fresh), SendersId::of(receipt)) {
+        (None, Some(id)) => with_senders_id(connection, id)?,
+        (fresh, _) => fresh,
+    };
     if !insert_row(connection, row)? {
         // Another has its id. A call that is not kept must not be answered as if it were.
         return Err(Abort::Conflict);
@@ -105,14 +132,26 @@ pub(crate) fn insert_inbox(connection: &Connection, id: i64, integration_id: i64
     connection.prepare_cached(sql::INSERT_INBOX)?.execute([id, integration_id]).map(drop)
 }
 
-/// The receipt that the sender gave the same id.
-fn earlier(connection: &Connection, receipt: &Receipt, key: DedupKey) -> rusqlite::Result<Option<ReceiptId>> {
+/// The first receipt in the database that has this id of its sender's.
+pub(crate) fn with_senders_id(connection: &Connection, id: SendersId) -> rusqlite::Result<Option<ReceiptId>> {
     connection
-        .prepare_cached(sql::SAME_SENDER_ID)?
-        .query_row(params![receipt.integration_id.as_i64(), key.hash.as_slice()], |row| {
-            row.get(0).map(Id::from_i64)
-        })
+        .prepare_cached(sql::WITH_SENDERS_ID)?
+        .query_row(params![id.integration_id.as_i64(), id.hash], |row| row.get(0).map(Id::from_i64))
         .optional()
+}
+
+/// Puts a receipt that only the journal had before a crash where it belongs: into the inbox. But if neither journal nor
+/// database could keep it, as both told its sender, it may have been in the journal's file all the same, and what the sender
+/// sent again is there too: only one of them is for the pipeline.
+pub(crate) fn place_recovered(connection: &Connection, kept: &Kept) -> rusqlite::Result<()> {
+    let (id, integration) = (kept.id, kept.integration_id);
+    let is_repeat = kept.senders_id.map_or(Ok(false), |hash| {
+        let values = params![integration, hash, id, ReceiptState::Duplicate.code()];
+        connection.prepare_cached(sql::REPEATS_ANOTHER)?.exists(values)
+    })?;
+    let state = if is_repeat { ReceiptState::Duplicate } else { ReceiptState::Pending };
+    let outcome = ReceiptOutcome { id: Id::from_i64(id), state, problem: None, signals: Vec::new() };
+    place(connection, integration, &outcome, None)
 }
 
 /// Puts a receipt where its state belongs: into the inbox, or among those that are dealt with.

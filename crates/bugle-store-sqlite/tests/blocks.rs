@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use bugle_model::{Cursor, IntegrationId, Receipt, ReceiptState, Verification, id::Id};
+use bugle_model::{Cursor, IntegrationId, Receipt, ReceiptState, Verification, id::Id, receipt::DedupKey};
 use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{Options, SqliteStore};
 
@@ -12,7 +12,9 @@ const COUNT: i64 = 100;
 fn receipt(id: i64) -> Receipt {
     let integration_id = IntegrationId::from_i64(5 + id % 2);
     let body = format!("{{\"number\":{id},\"text\":\"the same in each\"}}").into_bytes();
-    Receipt { body, received_at: sample::after(id), ..sample::receipt(id, integration_id) }
+    // Of some the sender says itself which they are.
+    let dedup_key = Some(DedupKey { hash: u128::try_from(id).unwrap().to_le_bytes(), explicit: id % 3 == 0 });
+    Receipt { body, dedup_key, received_at: sample::after(id), ..sample::receipt(id, integration_id) }
 }
 
 /// A store with receipts 1 to [`COUNT`], all of them in blocks.
@@ -61,7 +63,7 @@ async fn each_reads_back_and_stands_in_its_lists() {
         let expected = receipt(id);
         assert_eq!((read.id, read.integration_id), (expected.id, expected.integration_id));
         assert_eq!((read.body, read.head), (expected.body, expected.head));
-        assert_eq!(read.received_at, expected.received_at);
+        assert_eq!((read.received_at, read.dedup_key), (expected.received_at, expected.dedup_key));
         let state = if id % 10 == 0 { ReceiptState::Processed } else { ReceiptState::Pending };
         assert_eq!(read.state, state);
     }
@@ -74,6 +76,19 @@ async fn each_reads_back_and_stands_in_its_lists() {
     let pending = store.pending_of((1..=COUNT).map(Id::from_i64).collect()).await.unwrap();
     assert_eq!(pending.len(), 90);
     assert!(pending.iter().all(|read| read.body == receipt(read.id.as_i64()).body));
+}
+
+#[tokio::test]
+async fn the_senders_own_id_is_known_of_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path()).await;
+    for id in [2, 3, 50, 51] {
+        let again = Receipt { id: Id::from_i64(1_000 + id), ..receipt(id) };
+        let original = store.append(again.clone()).await.unwrap().duplicate_of;
+        assert_eq!(original, Some(Id::from_i64(id)));
+        let (again, _) = store.receipt(again.id).await.unwrap().unwrap();
+        assert_eq!(again.state == ReceiptState::Duplicate, id % 3 == 0, "equal bodies are processed");
+    }
 }
 
 #[tokio::test]

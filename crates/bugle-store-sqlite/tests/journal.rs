@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use bugle_model::{IntegrationId, Receipt, id::Id};
+use bugle_model::{IntegrationId, Receipt, ReceiptState, id::Id, receipt::DedupKey};
 use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 use tempfile::TempDir;
@@ -30,6 +30,11 @@ fn receipt(id: i64) -> Receipt {
     let mut receipt = sample::receipt(id, OF);
     receipt.body = format!("body {id} \"\u{7}\u{fc}").into_bytes();
     receipt
+}
+
+/// With an id of the sender's own, the same for all.
+fn named(id: i64) -> Receipt {
+    Receipt { dedup_key: Some(DedupKey { hash: [7; 16], explicit: true }), ..receipt(id) }
 }
 
 async fn pending(store: &SqliteStore) -> Vec<i64> {
@@ -79,6 +84,43 @@ async fn lists_have_what_was_just_kept() {
         assert_eq!(store.instance().await.unwrap().id_floor, id);
     }
     assert_eq!(pending(&store).await, [1, 2, 3]);
+}
+
+/// One whose sender named it, in the journal only, with a repeat of it in the database.
+#[tokio::test]
+async fn an_original_that_only_the_journal_holds_stays_one_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for (id, original) in [(1, None), (2, Some(Id::from_i64(1)))] {
+        assert_eq!(store.append(named(id)).await.unwrap().duplicate_of, original);
+    }
+    let copy = crashed(folder.path());
+    for id in 3..5 {
+        let store = open(copy.path());
+        assert_eq!(pending(&store).await, [1]);
+        assert_eq!(store.append(named(id)).await.unwrap().duplicate_of, Some(Id::from_i64(1)));
+    }
+}
+
+/// The sender was told twice that it is not kept, by the journal and the database. It called again and was told that it is.
+#[tokio::test]
+async fn what_was_in_the_journal_all_the_same_is_kept_as_a_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(named(1)).await.unwrap();
+    let only_in_the_journal = crashed(folder.path());
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let again = Receipt { body: vec![b'x'; 100_000], ..named(2) };
+    assert_eq!(store.append(again).await.unwrap().duplicate_of, None);
+    drop(store);
+    fs::copy(only_in_the_journal.path().join(JOURNAL), folder.path().join(JOURNAL)).unwrap();
+    for _ in 0..2 {
+        let store = open(folder.path());
+        assert_eq!(pending(&store).await, [2]);
+        let (first, _) = store.receipt(Id::from_i64(1)).await.unwrap().unwrap();
+        assert_eq!((first.state, first.body), (ReceiptState::Duplicate, receipt(1).body));
+    }
 }
 
 /// More than the file holds, with the database taking it in beside, by steps and by itself.

@@ -93,7 +93,7 @@ impl Ring {
         self.highest.get(half).is_some_and(|highest| *highest >= mark)
     }
 
-    /// Writes records and flushes; returns the number of the first.
+    /// Writes records, if there are any, and flushes; returns the number of the first.
     pub(super) fn write<'a>(
         &mut self,
         records: impl Iterator<Item = &'a Record>,
@@ -104,6 +104,9 @@ impl Ring {
         for record in records {
             record.write(&mut self.buffer, self.salt, self.next);
             self.next += 1;
+        }
+        if self.buffer.is_empty() {
+            return Ok(first);
         }
         if self.filled + self.buffer.len() > HALF {
             if self.is_needed(1 - self.half, mark) {

@@ -21,7 +21,8 @@ statements! {
         dedup_explicit, dedup_hash, alert_key, head, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING";
     INSERT_IN_BLOCK = "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, \
-        verification, head, body, block) VALUES (?1, ?2, ?3, '', '', '', '', x'', ?4) \
+        verification, head, body, block, dedup_explicit, dedup_hash) \
+        VALUES (?1, ?2, ?3, '', '', '', '', x'', ?4, ?5, ?6) \
         ON CONFLICT (id) DO NOTHING";
     NEXT_BLOCK = "SELECT coalesce(max(id), 0) + 1 FROM receipt_block";
     INSERT_BLOCK = "INSERT INTO receipt_block (id, first_receipt_id, last_receipt_id, packed) VALUES (?1, ?2, ?3, ?4)";
@@ -44,8 +45,12 @@ statements! {
     JOURNAL_MARK = "SELECT journal_mark FROM instance";
     SET_JOURNAL_MARK = "UPDATE instance SET journal_mark = ?1";
 
-    SAME_SENDER_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
+    WITH_SENDERS_ID = "SELECT id FROM receipt WHERE integration_id = ?1 AND dedup_hash = ?2 AND dedup_explicit = 1 \
         ORDER BY id LIMIT 1";
+    /// Whether another with this id of its sender's is there that is no duplicate itself.
+    REPEATS_ANOTHER = "SELECT 1 FROM receipt r LEFT JOIN receipt_outcome o ON o.receipt_id = r.id \
+        WHERE r.integration_id = ?1 AND r.dedup_hash = ?2 AND r.dedup_explicit = 1 AND r.id != ?3 \
+        AND coalesce(o.state, 0) != ?4 LIMIT 1";
     /// The newest of those that are too many: the one after as many as may be kept.
     QUARANTINE_OVERFLOW = "SELECT receipt_id FROM receipt_outcome WHERE integration_id = ?1 AND state = ?2 \
         AND state > 1 ORDER BY receipt_id DESC LIMIT 1 OFFSET ?3";

@@ -44,6 +44,8 @@ impl Known {
 pub(crate) struct Ledger {
     /// Receipts, and whether they are pending.
     pub(crate) receipts: BTreeMap<i64, bool>,
+    /// The first receipt of each name that a sender gave.
+    pub(crate) names: BTreeMap<u8, i64>,
     /// The latest event of each incident.
     pub(crate) sequences: BTreeMap<i64, u32>,
     pub(crate) deliveries: BTreeMap<i64, Known>,

@@ -7,11 +7,12 @@ mod ledger;
 use std::collections::BTreeSet;
 
 use bugle_model::{
-    Cursor, DeliveryState, DestinationId, Incident, IncidentId, IntegrationId, ReceiptState, Verdict, id::Id,
+    Cursor, DeliveryState, DestinationId, Incident, IncidentId, IntegrationId, Receipt, ReceiptState,
+    Verdict, id::Id, receipt::DedupKey,
 };
 use bugle_store::{
-    CommitError, DeliveryFilter, Next, PageRequest, ReceiptOutcome, RecoverFrom, Room, Settlement, Step,
-    Store, conformance::sample,
+    CommitError, DeliveryFilter, Next, PageRequest, ReceiptFilter, ReceiptOutcome, RecoverFrom, Room,
+    Settlement, Step, Store, conformance::sample,
 };
 use bugle_store_sqlite::{Options, SqliteStore};
 use ledger::{Ledger, State};
@@ -21,10 +22,18 @@ use tempfile::TempDir;
 const OF: IntegrationId = IntegrationId::from_i64(5);
 const INCIDENTS: i64 = 3;
 const DESTINATIONS: i64 = 2;
+const NAMES: u8 = 4;
 
 #[derive(Debug, Clone)]
 enum Operation {
     Append,
+    /// The same with an id of the sender's own, of which there are few; a large one is not for the journal.
+    AppendNamed {
+        name: u8,
+        is_large: bool,
+    },
+    /// Has the database take in what only the journal has.
+    List,
     /// Takes the oldest receipt, gives an incident its next event, and delivers that to all destinations or to one.
     Commit {
         incident: i64,
@@ -58,6 +67,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     let outcome = prop_oneof![4 => Just(State::Delivered), 2 => Just(State::Dead), 1 => Just(State::Skipped)];
     prop_oneof![
         2 => Just(Operation::Append),
+        3 => (0..NAMES, prop::bool::weighted(0.2))
+            .prop_map(|(name, is_large)| Operation::AppendNamed { name, is_large }),
+        1 => Just(Operation::List),
         6 => (0..INCIDENTS, any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(incident, everywhere, stale)| Operation::Commit { incident, everywhere, stale }),
         5 => (0..DESTINATIONS, 1..4_u32).prop_map(|(destination, limit)| Operation::Claim { destination, limit }),
@@ -68,6 +80,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..DESTINATIONS, 1..4_u32).prop_map(|(destination, limit)| Operation::Recover { destination, limit }),
         1 => Just(Operation::Reopen),
     ]
+}
+
+fn named(id: i64, name: u8, is_large: bool) -> Receipt {
+    let mut receipt = sample::receipt(id, OF);
+    receipt.dedup_key = Some(DedupKey { hash: [name; 16], explicit: true });
+    if is_large {
+        receipt.body = vec![7; 100_000];
+    }
+    receipt
 }
 
 struct Both {
@@ -99,6 +120,19 @@ impl Both {
                 let id = self.id();
                 self.store().append(sample::receipt(id, OF)).await.unwrap();
                 self.ledger.receipts.insert(id, true);
+            }
+            Operation::AppendNamed { name, is_large } => {
+                let id = self.id();
+                let appended = self.store().append(named(id, name, is_large)).await.unwrap();
+                let before = self.ledger.names.get(&name).copied();
+                assert_eq!(appended.duplicate_of.map(Id::as_i64), before);
+                self.ledger.names.entry(name).or_insert(id);
+                self.ledger.receipts.insert(id, before.is_none());
+            }
+            Operation::List => {
+                let page = PageRequest { cursor: None, limit: 1_000 };
+                let page = self.store().receipts(ReceiptFilter::default(), page).await.unwrap();
+                assert_eq!(page.data.len(), self.ledger.receipts.len());
             }
             Operation::Commit { incident, everywhere, stale } => {
                 self.commit(incident, everywhere, stale).await;
