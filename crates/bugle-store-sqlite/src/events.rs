@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::{
     codec::{decode, unpacked_bytes},
+    rest::Rest,
     sql::deliveries as sql,
 };
 
@@ -43,6 +44,17 @@ impl Events {
         })?;
         lock().remember(id, Arc::clone(&event), bytes);
         Ok(event)
+    }
+
+    /// A rest in which they are forgotten too.
+    pub(crate) fn forgotten_in(self: &Arc<Self>, rest: Rest) -> Rest {
+        let events = Arc::clone(self);
+        let then = rest.then;
+        let then = Arc::new(move || {
+            *events.0.lock().unwrap_or_else(PoisonError::into_inner) = Remembered::default();
+            then();
+        });
+        Rest { then, ..rest }
     }
 }
 

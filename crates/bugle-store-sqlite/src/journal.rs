@@ -35,6 +35,7 @@ use crate::{
     kept::Kept,
     receipts::{place_recovered, with_senders_id},
     recent::{Body, Recent},
+    rest::Rest,
     sql::receipts as sql,
     underway::{Held, SendersId, Underway},
     writer::{CROWD_MIN, Post, gather},
@@ -117,6 +118,7 @@ impl Journal {
         ring: Ring,
         fresh: &Arc<Fresh>,
         post: Post,
+        rest: Rest,
     ) -> Result<Self, OpenError> {
         let database = open_other(folder, Role::Reader)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -128,6 +130,7 @@ impl Journal {
             underway: Arc::default(),
             database,
             post,
+            rest,
         };
         let thread = thread::Builder::new()
             .name("bugle-journal".to_owned())
@@ -183,13 +186,14 @@ struct Keeper {
     /// Reads.
     database: Connection,
     post: Post,
+    rest: Rest,
 }
 
 impl Keeper {
     fn run(mut self, mut queue: Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut crowd = 0;
-        while let Some(first) = queue.blocking_recv() {
+        while let Some(first) = self.rest.next(&mut queue, || self.rest.with(&self.database)) {
             if crowd >= CROWD_MIN {
                 gather(&queue, GATHERS_MAX);
             }

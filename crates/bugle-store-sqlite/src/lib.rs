@@ -6,6 +6,7 @@
 //! - `writer`: the one thread that writes; everything that waits shares a transaction.
 //! - `readers`: a few threads that only read and never make the writer wait.
 //! - `checkpoint`: keeps the write-ahead log short, beside the writer.
+//! - `rest`: what the threads do when nothing comes.
 //! - `kept`, `blocks`: a receipt as bytes, and many of them packed as one.
 //! - `receipts`, `receipt_reads`, `recent`, `pipeline`, `incidents`, `deliveries`, `delivery_pages`, `redelivery`, `claims`, `events`,
 //!   `config`, `users`, `audit`: the intentions, by noun.
@@ -40,6 +41,7 @@ mod receipts;
 mod recent;
 mod redelivery;
 mod related;
+mod rest;
 mod retention;
 mod sql;
 mod store;
@@ -65,6 +67,8 @@ use crate::{
     retention::Retention,
     writer::Writer,
 };
+
+pub use crate::rest::Rest;
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -113,12 +117,14 @@ pub struct Options {
     pub readers: usize,
     /// Tells when a delivery was settled without an attempt.
     pub clock: Arc<dyn Clock>,
+    /// What each of the store's threads does when nothing comes.
+    pub rest: Rest,
 }
 
 impl Default for Options {
-    /// Three readers and the machine's clock.
+    /// Three readers, the machine's clock, and what [`Rest`] says.
     fn default() -> Self {
-        Self { readers: 3, clock: Arc::new(SystemClock) }
+        Self { readers: 3, clock: Arc::new(SystemClock), rest: Rest::default() }
     }
 }
 
@@ -147,16 +153,18 @@ impl SqliteStore {
         migrate(&mut connection)?;
         let ring = journal::recover(folder, &mut connection)?;
         let (checkpointer, signals) = Checkpointer::start(folder)?;
-        let writer = Writer::start(folder, connection, signals)?;
+        let events = Arc::<Events>::default();
+        let rest = events.forgotten_in(options.rest);
+        let writer = Writer::start(folder, connection, signals, rest.clone())?;
         let fresh = Arc::new(Fresh::new(ring.next()));
         Ok(Self {
-            readers: Readers::start(folder, options.readers)?,
-            journal: Journal::start(folder, ring, &fresh, writer.post())?,
+            readers: Readers::start(folder, options.readers, &rest)?,
+            journal: Journal::start(folder, ring, &fresh, writer.post(), rest)?,
             writer,
             _checkpointer: checkpointer,
             claims: Arc::default(),
             fresh,
-            events: Arc::default(),
+            events,
             retention: Arc::default(),
             clock: options.clock,
             _lock: lock,

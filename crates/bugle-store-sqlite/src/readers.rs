@@ -1,23 +1,22 @@
 //! A few threads, each with a connection that only reads. They see the last commit and never make the writer wait.
 
 use std::{
+    collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
 use bugle_store::StoreError;
 use rusqlite::Connection;
-use tokio::sync::{
-    mpsc::{self, Receiver, Sender},
-    oneshot,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     OpenError,
     connection::{Role, open_other},
+    rest::Rest,
 };
 
 /// Reads that may wait for a thread before callers wait for a place.
@@ -25,28 +24,78 @@ const QUEUE: usize = 256;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
+/// The reads that wait.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// With their places.
+    reads: VecDeque<(Read, OwnedSemaphorePermit)>,
+    is_closed: bool,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, read: Read, place: OwnedSemaphorePermit) {
+        self.lock().reads.push_back((read, place));
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next, and rests if that takes long.
+    fn next(&self, rest: &Rest, connection: &Connection) -> Option<Read> {
+        let is_idle = |waiting: &mut Waiting| waiting.reads.is_empty() && !waiting.is_closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), rest.after, is_idle);
+        let (mut waiting, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            drop(waiting);
+            rest.with(connection);
+            let waited = self.changed.wait_while(self.lock(), is_idle);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.reads.pop_front().map(|(read, _)| read)
+    }
+}
+
 /// The threads and the way to them.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    queue: Option<Sender<Read>>,
+    queue: Arc<Queue>,
+    places: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
-    pub(crate) fn start(folder: &Path, count: usize) -> Result<Self, OpenError> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let mut threads = Vec::with_capacity(count);
+    pub(crate) fn start(folder: &Path, count: usize, rest: &Rest) -> Result<Self, OpenError> {
+        let (queue, places) = (Arc::<Queue>::default(), Arc::new(Semaphore::new(QUEUE)));
+        let mut readers = Self { queue, places, threads: Vec::with_capacity(count) };
         for _ in 0..count.max(1) {
             let connection = open_other(folder, Role::Reader)?;
-            let receiver = Arc::clone(&receiver);
+            let (queue, rest) = (Arc::clone(&readers.queue), rest.clone());
             let thread = thread::Builder::new()
                 .name("bugle-read".to_owned())
-                .spawn(move || run(&connection, &receiver))
+                .spawn(move || run(&connection, &queue, &rest))
                 .map_err(|source: io::Error| OpenError::Folder { folder: folder.to_owned(), source })?;
-            threads.push(thread);
+            readers.threads.push(thread);
         }
-        Ok(Self { queue: Some(sender), threads })
+        Ok(readers)
     }
 
     /// Runs `read` on one of the threads. `doing` completes "could not ...".
@@ -57,8 +106,8 @@ impl Readers {
     {
         let (reply, answer) = oneshot::channel();
         let job: Read = Box::new(move |connection| drop(reply.send(read(connection))));
-        let queue = self.queue.as_ref().ok_or_else(|| StoreError::new(doing, "the store is closing"))?;
-        queue.send(job).await.map_err(|_| StoreError::new(doing, "the store is closing"))?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        self.queue.push(job, place.map_err(|error| StoreError::new(doing, error))?);
         match answer.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(StoreError::new(doing, error)),
@@ -69,18 +118,15 @@ impl Readers {
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }
     }
 }
 
-fn run(connection: &Connection, queue: &Mutex<Receiver<Read>>) {
-    loop {
-        // One thread waits in the channel, the others for the lock.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(read) = next else { return };
+fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
+    while let Some(read) = queue.next(rest, connection) {
         if catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
             tracing::error!("a read of the store panicked");
         }

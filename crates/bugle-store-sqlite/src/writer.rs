@@ -20,7 +20,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use crate::{OpenError, checkpoint::Signals};
+use crate::{OpenError, checkpoint::Signals, rest::Rest};
 
 /// Operations that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -182,11 +182,16 @@ impl std::fmt::Debug for dyn Operation {
 }
 
 impl Writer {
-    pub(crate) fn start(folder: &Path, connection: Connection, signals: Signals) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        folder: &Path,
+        connection: Connection,
+        signals: Signals,
+        rest: Rest,
+    ) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("bugle-write".to_owned())
-            .spawn(move || run(&connection, receiver, &signals))
+            .spawn(move || run(&connection, receiver, &signals, &rest))
             .map_err(|source: io::Error| OpenError::Folder { folder: folder.to_owned(), source })?;
         Ok(Self { queue: Some(sender), thread: Some(thread) })
     }
@@ -290,10 +295,10 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals: &Signals) {
+fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals: &Signals, rest: &Rest) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut crowd = 0;
-    while let Some(first) = queue.blocking_recv() {
+    while let Some(first) = rest.next(&mut queue, || rest.with(connection)) {
         if crowd >= CROWD_MIN {
             gather(&queue, GATHERS_MAX);
         }

@@ -16,7 +16,7 @@ use bugle_engine::{
     config::NewApiKey,
 };
 use bugle_model::{Scope, SystemClock};
-use bugle_store_sqlite::SqliteStore;
+use bugle_store_sqlite::{Options, SqliteStore};
 use bugle_web::WebSettings;
 use secrecy::ExposeSecret;
 use tokio::{
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::config::ADMIN_KEY_FILE;
+use crate::{config::ADMIN_KEY_FILE, memory};
 
 /// The name of the key that the first start makes.
 const FIRST_KEY_NAME: &str = "made by the first start";
@@ -50,9 +50,8 @@ impl Hub {
     /// Opens the store in `data` and the engine on it. Makes an admin key when there is none yet.
     pub async fn open(data: &Path, settings: EngineSettings) -> anyhow::Result<Self> {
         let folder = data.to_owned();
-        let opened = tokio::task::spawn_blocking(move || {
-            SqliteStore::open(&folder, bugle_store_sqlite::Options::default())
-        });
+        let options = Options { rest: memory::rest(), ..Options::default() };
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&folder, options));
         let store =
             opened.await?.with_context(|| format!("could not open the data folder {}", data.display()))?;
         let engine = Engine::open(Arc::new(store), Arc::new(SystemClock), settings).await?;

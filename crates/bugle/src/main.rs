@@ -5,6 +5,7 @@
 //! - [`serve`], [`demo`]: the hub itself, and the hub with everything around it.
 //! - [`nouns`]: the commands that talk to a running hub, over [`client`].
 //! - [`listen`], [`send`], [`mod@bench`], [`proof`]: a receiver, a sender, load, and signatures by hand.
+//! - [`memory`]: what is given back when there is nothing to do.
 //! - [`output`]: everything that is printed.
 //!
 //! What never lives here: what an alert means, and how it is stored or sent.
@@ -17,6 +18,7 @@ mod configuration;
 mod demo;
 mod hub;
 mod listen;
+mod memory;
 mod nouns;
 mod output;
 mod proof;

@@ -71,6 +71,7 @@ fn keeper(store: &SqliteStore, folder: &Path, ring: impl FnOnce(Ring) -> Ring) -
         underway: Arc::default(),
         database: open_other(folder, Role::Reader).unwrap(),
         post: store.writer.post(),
+        rest: Rest::default(),
     }
 }
 
@@ -246,7 +247,8 @@ async fn what_cannot_be_written_goes_to_the_database() {
     let mut store = open(folder.path());
     let (ring, _) = Ring::open(folder.path(), 0, [0; 8]).unwrap();
     let ring = ring.on_a_broken_disk(folder.path());
-    store.journal = Journal::start(folder.path(), ring, &store.fresh, store.writer.post()).unwrap();
+    store.journal =
+        Journal::start(folder.path(), ring, &store.fresh, store.writer.post(), Rest::default()).unwrap();
     for id in 1..=3 {
         store.append(sample::receipt(id, OF)).await.unwrap();
         assert_eq!(store.fresh.inbox().0, 0, "it is in the database and not in the journal");

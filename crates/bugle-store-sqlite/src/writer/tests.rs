@@ -135,7 +135,7 @@ async fn what_was_asked_for_is_done_before_the_thread_ends() {
     let folder = tempfile::tempdir().unwrap();
     let connection = open(folder.path());
     let (checkpointer, signals) = Checkpointer::start(folder.path()).unwrap();
-    let writer = Writer::start(folder.path(), connection, signals).unwrap();
+    let writer = Writer::start(folder.path(), connection, signals, Rest::default()).unwrap();
     let told = writer.write("test", Shield::None, insert(1)).await.unwrap();
     let (operation, answer) = job(Shield::None, insert(2));
     writer.queue.as_ref().unwrap().send(operation).await.unwrap();
