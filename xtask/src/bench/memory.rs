@@ -1,6 +1,6 @@
 //! How much memory the server holds.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::Result;
 
@@ -11,7 +11,10 @@ use super::{
     stage::Stage,
 };
 
-/// Before and under the heaviest load, deliveries included.
+/// For how long nothing has come when the server is called idle: twice as long as its threads take to rest.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Before, under and after the heaviest load, deliveries included.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let amounts = bench.amounts;
     let receiver = Receiver::start()?;
@@ -20,14 +23,19 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     stage.destinations(&receiver, 1)?;
     load::closed_loop(&stage.target, "warm", 1, amounts.one / 10, amounts.limit)?;
     stage.settle()?;
+    thread::sleep(IDLE);
     let idle_kib = stage.process().resident_kib()?;
     let made = load::closed_loop(&stage.target, "many", CONNECTIONS, amounts.many, amounts.limit)?;
     receiver.wait_for(made.answers.len(), Duration::from_mins(3))?;
     let peak_kib = stage.process().peak_kib()?;
+    stage.settle()?;
+    thread::sleep(IDLE);
+    let again_kib = stage.process().resident_kib()?;
     stage.stop()?;
     Ok(vec![
         Figure::memory("started", started_kib),
         Figure::memory("idle, after some calls", idle_kib).goal(Goal::Below(25.0)),
         Figure::memory("most under full load", peak_kib).goal(Goal::Below(100.0)),
+        Figure::memory("idle again", again_kib),
     ])
 }
