@@ -140,7 +140,7 @@ fn values_are_found_by_path_and_read_by_type() {
         ("big", Some("18446744073709551616")),
     ] {
         let text = value.at(path).and_then(Value::text);
-        assert_eq!(text.as_deref(), expected, "{path}");
+        assert_eq!(text, expected, "{path}");
     }
     assert_eq!(value.at("").map(Value::is_object), Some(true));
     assert_eq!(value.text_at("/a/d.e").as_deref(), Some("t"));
