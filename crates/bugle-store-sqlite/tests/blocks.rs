@@ -113,16 +113,24 @@ async fn a_block_goes_with_the_last_of_its_receipts() {
     let blocks = || ask(folder.path(), "SELECT count(*) FROM receipt_block");
     let all = blocks();
     store.commit(sample::processed((1..=COUNT).filter(|id| *id != 2))).await.unwrap();
-    let prune = |until: i64| {
+    // A step stops early where the machine is slow.
+    let prune = async |until: i64| {
         let before = PruneBefore { receipts: Some(sample::after(until)), incidents: None };
-        store.prune(before, 1_000)
+        let mut receipts = 0;
+        loop {
+            let pruned = store.prune(before, 1_000).await.unwrap();
+            receipts += pruned.receipts;
+            if !pruned.more {
+                return receipts;
+            }
+        }
     };
-    assert_eq!(prune(70).await.unwrap().receipts, 68);
+    assert_eq!(prune(70).await, 68);
     assert!(blocks() < all, "those in the middle are gone");
-    assert_eq!(prune(COUNT + 1).await.unwrap().receipts, 31);
+    assert_eq!(prune(COUNT + 1).await, 31);
     assert_eq!(blocks(), 1, "one is still pending");
     assert_eq!(store.receipt(Id::from_i64(2)).await.unwrap().unwrap().0.body, receipt(2).body);
     store.commit(sample::processed(std::iter::once(2))).await.unwrap();
-    assert_eq!(prune(COUNT + 1).await.unwrap().receipts, 1);
+    assert_eq!(prune(COUNT + 1).await, 1);
     assert_eq!(blocks(), 0);
 }
