@@ -23,8 +23,12 @@ pub(super) fn status(word: &str) -> Option<SignalStatus> {
 }
 
 /// Whether `name` is how a sender may write `usual`, which is in the form of [`plain`]. It compares without building a
-/// text, because a body may hold many thousands of names.
+/// text, because a body may hold many thousands of names; nearly all of them are ASCII, of which each byte is a character.
 pub(super) fn is_called(name: &str, usual: &str) -> bool {
+    if name.is_ascii() {
+        let plain = name.bytes().filter(|byte| !is_between_words(char::from(*byte)));
+        return plain.map(|byte| byte.to_ascii_lowercase()).eq(usual.bytes());
+    }
     plain_characters(name).eq(usual.chars())
 }
 
@@ -34,7 +38,11 @@ pub(super) fn plain(word: &str) -> String {
 }
 
 fn plain_characters(word: &str) -> impl Iterator<Item = char> {
-    word.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.')).flat_map(char::to_lowercase)
+    word.chars().filter(|character| !is_between_words(*character)).flat_map(char::to_lowercase)
+}
+
+fn is_between_words(character: char) -> bool {
+    matches!(character, '_' | '-' | ' ' | '.')
 }
 
 #[cfg(test)]
@@ -59,6 +67,25 @@ mod tests {
             ("beendet", None),
         ] {
             assert_eq!(status(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_however_its_words_are_put_together() {
+        for (name, usual, expected) in [
+            ("alertname", "alertname", true),
+            ("Alert-Name", "alertname", true),
+            ("_alert. NAME_", "alertname", true),
+            ("alertnames", "alertname", false),
+            ("alert", "alertname", false),
+            ("", "alertname", false),
+            ("alert/name", "alertname", false),
+            // The Kelvin sign, which is a `k` in lower case.
+            ("\u{212a}ey", "key", true),
+            ("schlüssel", "key", false),
+        ] {
+            assert_eq!(is_called(name, usual), expected, "{name}");
+            assert_eq!(plain(name) == usual, expected, "{name}");
         }
     }
 }
