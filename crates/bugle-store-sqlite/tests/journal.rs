@@ -187,7 +187,8 @@ async fn what_retention_deleted_does_not_come_again() {
     }
     store.commit(sample::processed(1..=3)).await.unwrap();
     let before = PruneBefore { receipts: Some(sample::after(60)), incidents: None };
-    assert_eq!(store.prune(before, 100).await.unwrap().receipts, 3);
+    while store.prune(before, 100).await.unwrap().more {}
+    assert!(store.receipts(ReceiptFilter::default(), ALL).await.unwrap().data.is_empty());
     let copy = crashed(folder.path());
     let store = open(copy.path());
     assert_eq!(pending(&store).await, [0_i64; 0]);
