@@ -38,7 +38,7 @@ use crate::{
     rest::Rest,
     sql::receipts as sql,
     underway::{Held, SendersId, Underway},
-    writer::{CROWD_MIN, Post, gather},
+    writer::Post,
 };
 
 /// Receipts that may wait before callers wait for a place.
@@ -51,8 +51,6 @@ const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - 16 * 1024;
 const BATCH_MAX: usize = 512;
 /// Bytes in one flush, but for its last record.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
-/// Waits for more to come before one flush.
-const GATHERS_MAX: u32 = 5;
 
 /// A receipt that waits to be kept, and who waits for that.
 struct Entry {
@@ -192,11 +190,7 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, mut queue: Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut crowd = 0;
         while let Some(first) = self.rest.next(&mut queue, || self.rest.with(&self.database)) {
-            if crowd >= CROWD_MIN {
-                gather(&queue, GATHERS_MAX);
-            }
             let mut bytes = first.len();
             batch.push(first);
             while batch.len() < BATCH_MAX
@@ -206,7 +200,6 @@ impl Keeper {
                 bytes += entry.len();
                 batch.push(entry);
             }
-            crowd = batch.len();
             self.keep(&mut batch);
             if self.fresh.is_many() || self.ring.is_nearly_full(self.fresh.mark()) {
                 self.fresh.file_soon(&self.post);

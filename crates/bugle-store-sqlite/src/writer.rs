@@ -27,7 +27,7 @@ const QUEUE: usize = 1_024;
 /// Operations in one transaction.
 const BATCH_MAX: usize = 512;
 /// As many operations in the last transaction are a crowd: more of them are on their way.
-pub(crate) const CROWD_MIN: usize = 4;
+const CROWD_MIN: usize = 4;
 /// What a crowd's transaction waits for more to come before it begins, once or as long as each wait brings some. A flush costs
 /// the same for one and for fifty.
 const GATHER: Duration = Duration::from_micros(50);
@@ -300,7 +300,7 @@ fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals
     let mut crowd = 0;
     while let Some(first) = rest.next(&mut queue, || rest.with(connection)) {
         if crowd >= CROWD_MIN {
-            gather(&queue, GATHERS_MAX);
+            gather(&queue);
         }
         let committed = write_batch(connection, first, &mut queue, &mut batch).map_err(Arc::new);
         if let Err(lost) = &committed {
@@ -315,9 +315,9 @@ fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals
 }
 
 /// Lets those come who are on their way.
-pub(crate) fn gather<T>(queue: &Receiver<T>, waits_max: u32) {
+fn gather<T>(queue: &Receiver<T>) {
     let mut waiting = queue.len();
-    for _ in 0..waits_max {
+    for _ in 0..GATHERS_MAX {
         thread::sleep(GATHER);
         let before = std::mem::replace(&mut waiting, queue.len());
         if waiting <= before {
