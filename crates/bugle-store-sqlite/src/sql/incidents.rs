@@ -81,6 +81,7 @@ statements! {
     IDS_WITH_OWNER = ids!("owner = ?3");
     IDS_OF_PLATFORM = ids!("platform = ?3");
     IDS_WITH_WORDS = "SELECT rowid FROM incident_text WHERE words MATCH ?3 AND rowid < ?1 ORDER BY rowid DESC LIMIT ?2";
+    HAS_WORDS = "SELECT 1 FROM incident_text WHERE words MATCH ?2 AND rowid = ?1";
     /// Seven ordered runs that are merged; a status that is not asked for is bound to NULL and costs nothing.
     IDS_IN_STATUSES = concat!(
         in_status!("?3"), " UNION ALL ", in_status!("?4"), " UNION ALL ", in_status!("?5"), " UNION ALL ",
