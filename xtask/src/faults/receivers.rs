@@ -36,22 +36,19 @@ pub(super) fn misbehave(stage: &mut Stage) -> Result<()> {
     let mut waiting = Vec::new();
     for (name, manners, reasons) in BAD {
         let door = Door::open(*manners)?;
-        // Where no timeout is looked for, none shall come of a machine that is slow to answer.
-        let timeout_ms = if reasons.contains(&"timeout") { 1_000 } else { 10_000 };
-        let url = format!("http://{}/hook", door.address);
-        waiting.push((*name, join(stage, name, &url, timeout_ms)?, *reasons));
+        waiting.push((*name, join(stage, name, &format!("http://{}/hook", door.address))?, *reasons));
         doors.push(door);
     }
     let nobody = free_address()?;
     waiting.push((
         "is not there",
-        join(stage, "is not there", &format!("http://{nobody}/hook"), 10_000)?,
+        join(stage, "is not there", &format!("http://{nobody}/hook"))?,
         &["connect"],
     ));
-    let nameless = join(stage, "has no name", "http://receiver.invalid/hook", 1_000)?;
+    let nameless = join(stage, "has no name", "http://receiver.invalid/hook")?;
     waiting.push(("has no name", nameless, &["dns", "timeout"]));
     let endless = Door::open(body_floods)?;
-    let flooded = join(stage, "answers without an end", &format!("http://{}/hook", endless.address), 1_000)?;
+    let flooded = join(stage, "answers without an end", &format!("http://{}/hook", endless.address))?;
 
     stage.answers(100)?;
     for (name, destination, reasons) in &waiting {
@@ -80,12 +77,12 @@ pub(super) fn misbehave(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-fn join(stage: &Stage, name: &str, url: &str, timeout_ms: u32) -> Result<String> {
+fn join(stage: &Stage, name: &str, url: &str) -> Result<String> {
     stage.site.destination(&json!({
         "name": format!("a receiver that {name}"),
         "dialect": "standard-webhooks",
         "url": url,
-        "timeout_ms": timeout_ms,
+        "timeout_ms": 1000,
         "retry": { "max_attempts": 1000, "initial_delay_ms": 100, "factor": 1.0, "max_delay_ms": 200, "jitter": 0.2 },
         "circuit": { "failure_threshold": 10_000, "open_ms": 100, "on_open": "pause" },
     }))
