@@ -105,13 +105,12 @@ pub(crate) async fn ping(writer: &Writer) -> Result<(), StoreError> {
 pub(crate) async fn integrations(readers: &Readers) -> Result<Vec<Integration>, StoreError> {
     readers
         .read("read the integrations", |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let mut statement = snapshot.prepare_cached(sql::INTEGRATIONS)?;
+            let mut statement = connection.prepare_cached(sql::INTEGRATIONS)?;
             let mut rows = statement.query([])?;
             let mut integrations = Vec::new();
             while let Some(row) = rows.next()? {
                 let id = row.get(0)?;
-                let secrets = read_secrets(&snapshot, Owner::Integration, id)?;
+                let secrets = read_secrets(connection, Owner::Integration, id)?;
                 integrations.push(decode::<IntegrationDocument>(row, 1)?.into_integration(id, secrets)?);
             }
             Ok(integrations)
@@ -187,13 +186,12 @@ pub(crate) async fn delete_integration(
 pub(crate) async fn destinations(readers: &Readers) -> Result<Vec<(Destination, Circuit)>, StoreError> {
     readers
         .read("read the destinations", |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let mut statement = snapshot.prepare_cached(sql::DESTINATIONS)?;
+            let mut statement = connection.prepare_cached(sql::DESTINATIONS)?;
             let mut rows = statement.query([])?;
             let mut destinations = Vec::new();
             while let Some(row) = rows.next()? {
                 let id = row.get(0)?;
-                let secrets = read_secrets(&snapshot, Owner::Destination, id)?;
+                let secrets = read_secrets(connection, Owner::Destination, id)?;
                 let destination = decode::<DestinationDocument>(row, 1)?.into_destination(id, secrets)?;
                 destinations.push((destination, decode_or_none(row, 2)?.unwrap_or_default()));
             }

@@ -65,12 +65,11 @@ pub(crate) async fn claim_due(
     let (claims, events) = (Arc::clone(claims), Arc::clone(events));
     let (claimed, next_retry_at) = readers
         .read("claim deliveries", move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let (mut claimed, next_retry_at) = claim(&snapshot, claims, destination_id.as_i64(), now, room)?;
-            let mut delivery_of = snapshot.prepare_cached(sql::ONE)?;
+            let (mut claimed, next_retry_at) = claim(connection, claims, destination_id.as_i64(), now, room)?;
+            let mut delivery_of = connection.prepare_cached(sql::ONE)?;
             for id in claimed.ids() {
                 let delivery = delivery_of.query_row([id], read)?;
-                let event = events.one(&snapshot, delivery.event_id)?;
+                let event = events.one(connection, delivery.event_id)?;
                 claimed.push(Due { delivery, event });
             }
             Ok((claimed, next_retry_at))
@@ -80,7 +79,7 @@ pub(crate) async fn claim_due(
 }
 
 fn claim(
-    snapshot: &Connection,
+    connection: &Connection,
     claims: Arc<Claims>,
     destination: i64,
     now: Timestamp,
@@ -88,12 +87,12 @@ fn claim(
 ) -> rusqlite::Result<(Claimed, Option<Timestamp>)> {
     let (mut ids, mut next_retry_at) = (Vec::new(), None);
     {
-        // The snapshot begins with the first statement below, so under the lock.
+        // What is read is of the moment of the first statement below, so under the lock.
         let mut taken = claims.lock();
-        if !is_deleted(snapshot, destination)? {
-            let mut first_tries = snapshot.prepare_cached(sql::FIRST_TRIES)?;
+        if !is_deleted(connection, destination)? {
+            let mut first_tries = connection.prepare_cached(sql::FIRST_TRIES)?;
             ids = free(&mut first_tries, params![destination], &taken, room.first_tries)?;
-            next_retry_at = retries(snapshot, &taken, destination, now, room.retries, &mut ids)?;
+            next_retry_at = retries(connection, &taken, destination, now, room.retries, &mut ids)?;
             taken.extend(&ids);
         }
     }
@@ -124,7 +123,7 @@ fn free(
 /// Those that are due, the turned back ones first: there are only so many of them, so they hold up the others for a while
 /// at most. Returns when the next one is due, if there is room for it.
 fn retries(
-    snapshot: &Connection,
+    connection: &Connection,
     taken: &HashSet<i64>,
     destination: i64,
     now: Timestamp,
@@ -132,10 +131,10 @@ fn retries(
     ids: &mut Vec<i64>,
 ) -> rusqlite::Result<Option<Timestamp>> {
     let turned = params![destination, now.plus(CLOCK_STEP_MIN).as_millis()];
-    let turned_back = free(&mut *snapshot.prepare_cached(sql::TURNED_BACK)?, turned, taken, room)?;
+    let turned_back = free(&mut *connection.prepare_cached(sql::TURNED_BACK)?, turned, taken, room)?;
     room = room.saturating_sub(u32::try_from(turned_back.len()).unwrap_or(room));
     ids.extend(&turned_back);
-    let mut statement = snapshot.prepare_cached(sql::RETRIES)?;
+    let mut statement = connection.prepare_cached(sql::RETRIES)?;
     let mut rows = statement.query([destination])?;
     while room > 0
         && let Some(row) = rows.next()?
@@ -286,10 +285,9 @@ pub(crate) async fn one(
 ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
     readers
         .read("read the delivery", move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let delivery = snapshot.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
+            let delivery = connection.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
             let Some(delivery) = delivery else { return Ok(None) };
-            let attempts = snapshot
+            let attempts = connection
                 .prepare_cached(sql::ATTEMPTS)?
                 .query_map(params![id.as_i64(), ATTEMPTS_SHOWN_MAX], |row| {
                     Ok(Attempt { number: row.get(0)?, ..decode(row, 1)? })

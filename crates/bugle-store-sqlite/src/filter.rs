@@ -14,7 +14,7 @@ use rusqlite::{CachedStatement, Connection, ToSql, params};
 use crate::{
     codec::Code,
     incidents::one_of,
-    page::{Pager, below},
+    page::{Pager, below, rows},
     readers::Readers,
     sql::incidents as sql,
     words,
@@ -55,7 +55,7 @@ fn matching_within(
 ) -> rusqlite::Result<Page<Incident>> {
     let mut pager = Pager::new(page);
     let Some(search) = words::search_of(connection, filter)? else { return Ok(pager.finish()) };
-    let mut common = Common { connection, runs: runs(filter, &search), room };
+    let mut common = Common { connection, runs: runs(filter, &search, rows(page)), room };
     let (mut opened, mut below) = (0, below(page));
     while !pager.is_full() {
         let id = match common.next_below(below)? {
@@ -133,7 +133,7 @@ struct Run<'f> {
     index: Index<'f>,
     ids: VecDeque<i64>,
     is_over: bool,
-    /// How many were read last: more each time while all are needed, few while most are jumped over.
+    /// How many are read next: more each time while all are needed, few while most are jumped over.
     asked: u32,
     read: Option<Read>,
 }
@@ -151,8 +151,8 @@ impl Read {
     }
 }
 
-/// All that is asked for, each as a run.
-fn runs<'f>(filter: &'f IncidentFilter, search: &'f str) -> Vec<Run<'f>> {
+/// All that is asked for, each as a run. One alone is asked for as many as the page needs.
+fn runs<'f>(filter: &'f IncidentFilter, search: &'f str, needed: u32) -> Vec<Run<'f>> {
     let statuses = filter.statuses.as_slice();
     let by_status = match filter.severity {
         Some(severity) => Some(Index::Severity(severity, statuses)),
@@ -165,11 +165,12 @@ fn runs<'f>(filter: &'f IncidentFilter, search: &'f str) -> Vec<Run<'f>> {
     if indexes.is_empty() {
         indexes.push(Index::All);
     }
+    let is_alone = indexes.len() == 1;
     let run = |index: Index<'f>| Run {
         index,
         ids: VecDeque::new(),
         is_over: false,
-        asked: index.asked().0,
+        asked: if is_alone { needed } else { index.asked().0 },
         read: None,
     };
     indexes.into_iter().map(run).collect()
@@ -205,9 +206,12 @@ impl Run<'_> {
             }
             let (fewest, most_asked) = self.index.asked();
             let is_jumping = jumped > 1 && !matches!(self.index, Index::Words(_));
-            self.asked = if is_jumping { fewest } else { self.asked.saturating_mul(2).min(most_asked) };
+            if is_jumping {
+                self.asked = fewest;
+            }
             self.read(connection, most.saturating_add(1))?;
             *room = room.saturating_sub(self.index.cost(self.asked));
+            self.asked = self.asked.saturating_mul(2).min(most_asked);
         }
     }
 

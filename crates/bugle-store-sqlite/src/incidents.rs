@@ -202,16 +202,15 @@ pub(crate) async fn incidents_for(
     readers
         .read("read incidents", move |connection| {
             let mut found = BTreeMap::new();
-            let snapshot = connection.unchecked_transaction()?;
             for id in ids {
-                if let Some(incident) = one_of(&snapshot, sql::ONE, params![id.as_i64()])? {
+                if let Some(incident) = one_of(connection, sql::ONE, params![id.as_i64()])? {
                     found.insert(incident.id, incident);
                 }
             }
             for key in grouping_keys {
-                let mut incident = one_of(&snapshot, sql::UNRESOLVED_OF_KEY, params![key])?;
+                let mut incident = one_of(connection, sql::UNRESOLVED_OF_KEY, params![key])?;
                 if incident.is_none() {
-                    incident = one_of(&snapshot, sql::RESOLVED_LAST_OF_KEY, params![key])?;
+                    incident = one_of(connection, sql::RESOLVED_LAST_OF_KEY, params![key])?;
                 }
                 found.extend(incident.map(|incident| (incident.id, incident)));
             }

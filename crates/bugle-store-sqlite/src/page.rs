@@ -13,8 +13,8 @@ pub(crate) fn size(page: PageRequest) -> usize {
 }
 
 /// What to ask the database for: one row more than the page holds, to know whether there is another page.
-pub(crate) fn rows(page: PageRequest) -> i64 {
-    i64::from(page.limit.clamp(1, limits::PAGE_MAX)) + 1
+pub(crate) fn rows(page: PageRequest) -> u32 {
+    page.limit.clamp(1, limits::PAGE_MAX) + 1
 }
 
 /// The key that rows of a list from newest to oldest must be below.

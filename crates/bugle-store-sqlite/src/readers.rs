@@ -98,14 +98,18 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Runs `read` on one of the threads. `doing` completes "could not ...".
+    /// Runs `read` on one of the threads. All its statements see the store as it was when the first of them began. `doing`
+    /// completes "could not ...".
     pub(crate) async fn read<T, F>(&self, doing: &'static str, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Read = Box::new(move |connection| drop(reply.send(read(connection))));
+        let job: Read = Box::new(move |connection| {
+            let outcome = Moment::of(connection).and_then(|_moment| read(connection));
+            drop(reply.send(outcome));
+        });
         let place = Arc::clone(&self.places).acquire_owned().await;
         self.queue.push(job, place.map_err(|error| StoreError::new(doing, error))?);
         match answer.await {
@@ -125,10 +129,71 @@ impl Drop for Readers {
     }
 }
 
+/// A moment that is held until this is dropped. Without it each statement takes the file's lock anew, and lets go of all pages
+/// when there was a commit since the last.
+struct Moment<'c>(&'c Connection);
+
+impl<'c> Moment<'c> {
+    fn of(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        // A failure may have ended it.
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.prepare_cached("COMMIT").and_then(|mut end| end.execute([]))
+        {
+            tracing::error!(%error, "a read of the store was not ended");
+        }
+    }
+}
+
 fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
     while let Some(read) = queue.next(rest, connection) {
         if catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
             tracing::error!("a read of the store panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::open_writer;
+
+    use super::*;
+
+    fn pings(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.query_row("SELECT pings FROM instance", [], |row| row.get(0))
+    }
+
+    #[tokio::test]
+    async fn a_read_sees_one_moment_and_the_next_a_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = open_writer(folder.path()).unwrap();
+        crate::migrate::migrate(&mut writer).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Rest::default()).unwrap();
+        let read_while_written = readers.read("read twice", move |connection| {
+            let before = pings(connection)?;
+            writer.execute("UPDATE instance SET pings = pings + 1", [])?;
+            Ok((before, pings(connection)?))
+        });
+        assert_eq!(read_while_written.await.unwrap(), (0, 0));
+        assert_eq!(readers.read("read again", pings).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_read_that_breaks_off_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Rest::default()).unwrap();
+        let broken = readers.read("break off", |connection| -> rusqlite::Result<()> {
+            pings(connection)?;
+            panic!("a defect")
+        });
+        assert!(broken.await.unwrap_err().to_string().contains("break off"));
+        assert_eq!(readers.read("read", pings).await.unwrap(), 0);
     }
 }

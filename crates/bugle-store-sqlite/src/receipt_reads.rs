@@ -52,11 +52,12 @@ pub(crate) async fn pending_of(
     let fresh = Arc::clone(fresh);
     readers
         .read("read the inbox", move |connection| {
+            // First, as what is taken in after that is found in the database.
+            let fresh: Vec<_> = ids.iter().map(|id| fresh.get(id.as_i64())).collect();
             let mut statement = connection.prepare_cached(sql::PENDING)?;
             let (mut receipts, mut bytes, mut blocks) = (Vec::new(), 0_usize, Blocks::default());
-            for id in ids {
-                // First, as what is taken in after that is found in the database.
-                let receipt = match fresh.get(id.as_i64()) {
+            for (id, fresh) in ids.into_iter().zip(fresh) {
+                let receipt = match fresh {
                     Some(kept) => Some(kept.receipt().map_err(broken)?),
                     None => statement
                         .query_row([id.as_i64()], |row| read_whole(connection, row, &mut blocks))
