@@ -1,12 +1,16 @@
 //! A few threads, each with a connection that only reads. They see the last commit and never make the writer wait.
+//!
+//! Of those that have nothing to do, the one that worked last goes first: it has the pages and statements at hand, and the
+//! others can rest.
 
 use std::{
     collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
 };
 
 use bugle_store::StoreError;
@@ -24,17 +28,16 @@ const QUEUE: usize = 256;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// The reads that wait.
+/// The reads that wait for a thread, and the threads that wait for a read.
 #[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-}
+struct Queue(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     /// With their places.
     reads: VecDeque<(Read, OwnedSemaphorePermit)>,
+    /// Those that rested, then the others; the one that worked last is last.
+    threads: Vec<Thread>,
     is_closed: bool,
 }
 
@@ -46,31 +49,56 @@ impl std::fmt::Debug for Queue {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, read: Read, place: OwnedSemaphorePermit) {
-        self.lock().reads.push_back((read, place));
-        self.changed.notify_one();
+        let mut waiting = self.lock();
+        waiting.reads.push_back((read, place));
+        if let Some(thread) = waiting.threads.pop() {
+            thread.unpark();
+        }
     }
 
     fn close(&self) {
-        self.lock().is_closed = true;
-        self.changed.notify_all();
+        let mut waiting = self.lock();
+        waiting.is_closed = true;
+        waiting.threads.drain(..).for_each(|thread| thread.unpark());
     }
 
-    /// Waits for the next, and rests if that takes long.
-    fn next(&self, rest: &Rest, connection: &Connection) -> Option<Read> {
-        let is_idle = |waiting: &mut Waiting| waiting.reads.is_empty() && !waiting.is_closed;
-        let waited = self.changed.wait_timeout_while(self.lock(), rest.after, is_idle);
-        let (mut waiting, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
+    /// Waits for the next, and rests when that took long, or the last few waits together: the hub itself looks at its store
+    /// every few seconds. `idle` is how long they took since the last rest.
+    fn next(&self, rest: &Rest, idle: &mut Duration, connection: &Connection) -> Option<Read> {
+        let (me, mut has_rested) = (thread::current(), false);
+        let mut waiting = self.lock();
+        loop {
+            if let Some((read, _)) = waiting.reads.pop_front() {
+                return Some(read);
+            }
+            if waiting.is_closed {
+                return None;
+            }
+            if *idle >= rest.after && !has_rested {
+                drop(waiting);
+                rest.with(connection);
+                (*idle, has_rested) = (Duration::ZERO, true);
+                waiting = self.lock();
+                continue;
+            }
+            let place = if has_rested { 0 } else { waiting.threads.len() };
+            waiting.threads.insert(place, me.clone());
             drop(waiting);
-            rest.with(connection);
-            let waited = self.changed.wait_while(self.lock(), is_idle);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner);
+            if has_rested {
+                thread::park();
+            } else {
+                let began = Instant::now();
+                thread::park_timeout(rest.after.saturating_sub(*idle));
+                *idle += Some(began.elapsed()).filter(|waited| *waited >= rest.lull()).unwrap_or_default();
+            }
+            waiting = self.lock();
+            // Nobody may have called it.
+            waiting.threads.retain(|thread| thread.id() != me.id());
         }
-        waiting.reads.pop_front().map(|(read, _)| read)
     }
 }
 
@@ -152,7 +180,8 @@ impl Drop for Moment<'_> {
 }
 
 fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
-    while let Some(read) = queue.next(rest, connection) {
+    let mut idle = Duration::ZERO;
+    while let Some(read) = queue.next(rest, &mut idle, connection) {
         if catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
             tracing::error!("a read of the store panicked");
         }
@@ -161,6 +190,8 @@ fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use crate::connection::open_writer;
 
     use super::*;
@@ -182,6 +213,20 @@ mod tests {
         });
         assert_eq!(read_while_written.await.unwrap(), (0, 0));
         assert_eq!(readers.read("read again", pings).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_worked_last_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
+        let readers = Readers::start(folder.path(), 3, &Rest::default()).unwrap();
+        let mut reads = HashMap::new();
+        for _ in 0..20 {
+            let thread = readers.read("read", |_| Ok(thread::current().id())).await.unwrap();
+            *reads.entry(thread).or_insert(0) += 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(reads.values().any(|reads| *reads > 14), "{reads:?}");
     }
 
     #[tokio::test]

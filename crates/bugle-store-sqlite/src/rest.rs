@@ -35,6 +35,11 @@ impl fmt::Debug for Rest {
 }
 
 impl Rest {
+    /// A wait shorter than this does not count: there is work.
+    pub(crate) fn lull(&self) -> Duration {
+        self.after / 50
+    }
+
     /// Lets go of a connection's pages and statements too.
     pub(crate) fn with(&self, connection: &Connection) {
         connection.flush_prepared_statement_cache();
@@ -109,5 +114,21 @@ mod tests {
         let again = rests.recv_timeout(Duration::from_secs(20)).unwrap();
         assert!(seen.contains(&again), "it rests again after that");
         drop(store);
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_now_and_then_rests_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rested, rests) = mpsc::channel();
+        let then = Arc::new(move || rested.send(thread::current().id()).unwrap_or_default());
+        let rest = Rest { after: Duration::from_millis(200), then };
+        let store = SqliteStore::open(folder.path(), Options { rest, ..Options::default() }).unwrap();
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            store.pending_ids(10).await.unwrap();
+        }
+        let times = rests.try_iter().collect::<Vec<_>>();
+        let is_again = |thread| times.iter().filter(|rested| *rested == thread).count() > 1;
+        assert!(times.iter().any(is_again), "{times:?}");
     }
 }
