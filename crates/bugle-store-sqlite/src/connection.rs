@@ -118,3 +118,25 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(())
 }
+
+/// What a connection reads until this is dropped is of one moment, that of the first statement. Without it each takes the
+/// file's lock anew, and lets go of all pages when there was a commit since the last.
+pub(crate) struct Moment<'c>(&'c Connection);
+
+impl<'c> Moment<'c> {
+    pub(crate) fn of(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        // A failure may have ended it.
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.prepare_cached("COMMIT").and_then(|mut end| end.execute([]))
+        {
+            tracing::error!(%error, "a read of the store was not ended");
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) use self::ring::{Ring, SIZE};
 use self::{record::Record, ring::NotKept};
 use crate::{
     OpenError,
-    connection::{Role, open_other},
+    connection::{Moment, Role, open_other},
     fresh::{Fresh, insert},
     kept::Kept,
     receipts::{place_recovered, with_senders_id},
@@ -210,9 +210,7 @@ impl Keeper {
 
     /// Makes a batch durable and says so to those who wait, or gives it back.
     fn keep(&mut self, batch: &mut Vec<Entry>) {
-        for entry in batch.iter_mut() {
-            self.hold(entry);
-        }
+        self.hold(batch);
         let mut replies = Vec::with_capacity(batch.len());
         match self.ring.write(batch.iter().filter_map(|entry| entry.record.as_ref()), self.fresh.mark()) {
             Ok(first) => {
@@ -244,14 +242,24 @@ impl Keeper {
         }
     }
 
-    /// Takes hold of the id that a sender gave, and leaves the receipt to the database if there may be another with it.
-    fn hold(&self, entry: &mut Entry) {
-        let Some(id) = entry.senders_id else { return };
-        let (held, is_alone) = self.underway.hold(id);
-        entry.held = Some(held);
-        // Not before that: what was let go of is found there. If it cannot be asked now, it is to decide later.
-        let is_new = || matches!(with_senders_id(&self.database, id), Ok(None));
-        entry.record = entry.record.take().filter(|_| is_alone && is_new());
+    /// Takes hold of the ids that senders gave, and leaves to the database the receipts that may repeat another.
+    fn hold(&self, batch: &mut [Entry]) {
+        for entry in batch.iter_mut() {
+            if let Some(id) = entry.senders_id {
+                let (held, is_alone) = self.underway.hold(id);
+                entry.held = Some(held);
+                entry.record = entry.record.take().filter(|_| is_alone);
+            }
+        }
+        // Not before all are held: what was let go of is found there. If it cannot be asked now, it is to decide later.
+        let mut moment = None;
+        for entry in batch {
+            if let (Some(id), Some(_)) = (entry.senders_id, &entry.record) {
+                let moment = moment.get_or_insert_with(|| Moment::of(&self.database));
+                let is_new = moment.is_ok() && matches!(with_senders_id(&self.database, id), Ok(None));
+                entry.record = entry.record.take().filter(|_| is_new);
+            }
+        }
     }
 
     fn answer(&self, body: Option<Body>) -> Appended {

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     OpenError,
-    connection::{Role, open_other},
+    connection::{Moment, Role, open_other},
     rest::Rest,
 };
 
@@ -153,28 +153,6 @@ impl Drop for Readers {
         self.queue.close();
         for thread in self.threads.drain(..) {
             drop(thread.join());
-        }
-    }
-}
-
-/// A moment that is held until this is dropped. Without it each statement takes the file's lock anew, and lets go of all pages
-/// when there was a commit since the last.
-struct Moment<'c>(&'c Connection);
-
-impl<'c> Moment<'c> {
-    fn of(connection: &'c Connection) -> rusqlite::Result<Self> {
-        connection.prepare_cached("BEGIN")?.execute([])?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for Moment<'_> {
-    fn drop(&mut self) {
-        // A failure may have ended it.
-        if !self.0.is_autocommit()
-            && let Err(error) = self.0.prepare_cached("COMMIT").and_then(|mut end| end.execute([]))
-        {
-            tracing::error!(%error, "a read of the store was not ended");
         }
     }
 }
