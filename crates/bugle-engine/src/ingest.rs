@@ -208,15 +208,7 @@ impl Engine {
             return Err(self.refuse(admission, call, &schemes, reason, advice).await);
         }
         let decoded = decode(*source, &inbound, &integration.settings);
-        let delivery_id = source.delivery_id(&inbound);
-        let receipt = self.receipt(
-            integration.id,
-            call,
-            &schemes,
-            verification,
-            Some(&decoded),
-            delivery_id.as_deref(),
-        );
+        let receipt = self.receipt(integration.id, call, &schemes, verification, Some(&decoded));
         // What does not fit there the pipeline decodes again: while a call waits for the store, its signals would only take
         // memory.
         let decoded = decoded.map(|decoded| self.hand_over(&receipt, decoded));
@@ -230,7 +222,6 @@ impl Engine {
         schemes: &[Scheme],
         verification: Verification,
         decoded: Option<&Result<Decoded, DecodeError>>,
-        delivery_id: Option<&str>,
     ) -> Receipt {
         let now = self.clock().now();
         let (state, problem) = match (&verification, decoded) {
@@ -238,11 +229,12 @@ impl Engine {
             (_, Some(Err(error))) => (ReceiptState::Undecodable, Some(error.to_string())),
             _ => (ReceiptState::Pending, None),
         };
-        let dedup_key = (state == ReceiptState::Pending).then(|| dedup_key(delivery_id, &call.body));
-        let alert_key = match decoded {
-            Some(Ok(decoded)) => decoded.signals.first().map(|signal| signal.fingerprint.clone()),
-            _ => None,
-        };
+        let decoded = decoded.and_then(|decoded| decoded.as_ref().ok());
+        let dedup_key = (state == ReceiptState::Pending).then(|| {
+            let delivery_id = decoded.and_then(|decoded| decoded.delivery_id.as_deref());
+            dedup_key(delivery_id, &call.body)
+        });
+        let alert_key = decoded.and_then(|decoded| Some(decoded.signals.first()?.fingerprint.clone()));
         let head = RequestHead { method: call.method, query: call.query, headers: call.headers };
         Receipt {
             id: self.ids().next(now),

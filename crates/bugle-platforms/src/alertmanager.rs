@@ -70,7 +70,7 @@ pub(crate) fn decode(
     remarks.truncate(8);
     remarks.extend(truncated(document, sender));
     let remark = (!remarks.is_empty()).then(|| remarks.join("; "));
-    Ok(Decoded { signals, ignored: None, remark })
+    Ok(Decoded { remark, ..Decoded::signals(signals) })
 }
 
 /// What was cut off the group says neither that those alerts fire nor that they are over.

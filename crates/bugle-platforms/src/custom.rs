@@ -56,15 +56,6 @@ impl Source for Custom {
         SenderRetry::TooManyRequests
     }
 
-    /// `webhook-id` is the same on every attempt by its specification, and `Idempotency-Key` by its purpose.
-    /// `X-Request-ID` is not taken: it names an attempt, and many proxies make one up.
-    fn delivery_id(&self, inbound: &Inbound<'_>) -> Option<String> {
-        ["webhook-id", "x-webhook-id", "idempotency-key"]
-            .into_iter()
-            .find_map(|name| inbound.header(name).map(str::trim).filter(|id| !id.is_empty()))
-            .map(str::to_owned)
-    }
-
     fn settings(&self) -> &'static [Setting] {
         &[MAPPING_SETTING, SIGNATURE_HEADER_SETTING, TOKEN_HEADER_SETTING]
     }
@@ -81,7 +72,7 @@ impl Source for Custom {
             Some(document) => document,
             None => exact::parse(inbound.body)?,
         };
-        mapping.decode(&document)
+        Ok(mapping.decode(&document)?.delivered_as(delivery_id(inbound)))
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: bugle_model::Timestamp) -> Sample {
@@ -104,6 +95,15 @@ impl Source for Custom {
             "updated_at": at.to_string(),
         }))
     }
+}
+
+/// `webhook-id` is the same on every attempt by its specification, and `Idempotency-Key` by its purpose.
+/// `X-Request-ID` is not taken: it names an attempt, and many proxies make one up.
+fn delivery_id(inbound: &Inbound<'_>) -> Option<String> {
+    ["webhook-id", "x-webhook-id", "idempotency-key"]
+        .into_iter()
+        .find_map(|name| inbound.header(name).map(str::trim).filter(|id| !id.is_empty()))
+        .map(str::to_owned)
 }
 
 /// A signature over the body in `header`: `sha256=<hex>`, or the bare hexadecimal digits.
@@ -158,7 +158,7 @@ mod tests {
         {
             let headers = [(name.to_owned(), " 7 ".to_owned())];
             let inbound = Inbound { query: "", headers: &headers, body: b"" };
-            assert_eq!(Custom.delivery_id(&inbound).as_deref(), expected, "{name}");
+            assert_eq!(delivery_id(&inbound).as_deref(), expected, "{name}");
         }
     }
 }

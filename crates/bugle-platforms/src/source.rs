@@ -41,6 +41,8 @@ pub struct Decoded {
     pub ignored: Option<String>,
     /// What a person should know of how it was read: a fallback that was taken, a group that was cut.
     pub remark: Option<String>,
+    /// The sender's own id of this delivery, the same when it tries again; none where it gives none.
+    pub delivery_id: Option<String>,
 }
 
 impl Decoded {
@@ -52,6 +54,12 @@ impl Decoded {
     /// These signals.
     pub fn signals(signals: Vec<Signal>) -> Self {
         Self { signals, ..Self::default() }
+    }
+
+    /// The same, delivered by this id of the sender's own.
+    #[must_use]
+    pub fn delivered_as(self, delivery_id: Option<String>) -> Self {
+        Self { delivery_id, ..self }
     }
 }
 
@@ -118,12 +126,6 @@ pub trait Source: Send + Sync {
 
     /// How the sender treats a refusal.
     fn sender_retry(&self) -> SenderRetry;
-
-    /// The sender's own id of this delivery, the same when it tries again; `None` where it gives none.
-    fn delivery_id(&self, inbound: &Inbound<'_>) -> Option<String> {
-        let _ = inbound;
-        None
-    }
 
     /// The settings it knows beside [`COMMON_SETTINGS`].
     fn settings(&self) -> &'static [Setting] {

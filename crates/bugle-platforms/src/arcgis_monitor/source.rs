@@ -50,10 +50,6 @@ impl Source for ArcGisMonitor {
         SenderRetry::ServerErrorsOnly
     }
 
-    fn delivery_id(&self, inbound: &Inbound<'_>) -> Option<String> {
-        json::parse(inbound.body).ok()?.text_at("info.trace_id")
-    }
-
     fn settings(&self) -> &'static [Setting] {
         &[INCIDENTS]
     }
@@ -76,7 +72,7 @@ impl Source for ArcGisMonitor {
         };
         let incidents = settings.get(INCIDENTS.name).and_then(Value::as_str) == Some("alerts");
         let call = Call { info: &document["info"], incidents };
-        call.read(events.items())
+        Ok(call.read(events.items())?.delivered_as(document.text_at("info.trace_id")))
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: Timestamp) -> Sample {

@@ -75,7 +75,7 @@ pub fn check(settings: &Map<String, serde_json::Value>, body: &[u8]) -> CheckRep
         .flat_map(|(position, item)| mapping.check_item(position, item, &document))
         .collect();
     match mapping.decode(&document) {
-        Ok(Decoded { signals, ignored, remark }) => CheckReport {
+        Ok(Decoded { signals, ignored, remark, .. }) => CheckReport {
             understood: !signals.is_empty(),
             problem: ignored,
             remark,

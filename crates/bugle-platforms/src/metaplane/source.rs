@@ -57,11 +57,6 @@ impl Source for Metaplane {
         SenderRetry::ServerErrorsOnly
     }
 
-    /// Calls with the same `idempotencyId` are identical, so it is all that tells a redelivery.
-    fn delivery_id(&self, inbound: &Inbound<'_>) -> Option<String> {
-        json::parse(inbound.body).ok()?.text_at("idempotencyId")
-    }
-
     fn settings(&self) -> &'static [Setting] {
         &[
             SIGNATURE_HEADER,
@@ -97,7 +92,8 @@ impl Source for Metaplane {
                 word.chars().take(64).collect::<String>()
             ));
         }
-        Ok(decoded)
+        // Calls with the same one are identical, so it is all that tells a redelivery.
+        Ok(decoded.delivered_as(document.text_at("idempotencyId")))
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: Timestamp) -> Sample {
