@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{
-    Bench, CONNECTIONS,
+    Amounts, Bench, CONNECTIONS,
     ceiling::Ceiling,
     load::{self, Tally, Target, milliseconds},
     report::{Figure, Goal},
@@ -17,7 +17,11 @@ const CALM: u32 = 200;
 /// Calls each second of the brisk open loop.
 const BRISK: u32 = 1_000;
 
+/// How often each server is loaded, turn about, so that a slow moment of the machine comes to each of them.
+const ROUNDS: u32 = 4;
+
 /// What was measured of one server.
+#[derive(Default)]
 struct Accepted {
     one: Tally,
     many: Tally,
@@ -33,12 +37,37 @@ impl Accepted {
     }
 }
 
+/// A server that takes its turns.
+struct Server<'s> {
+    target: &'s Target,
+    /// Waits until it has nothing to do.
+    settle: &'s dyn Fn() -> Result<()>,
+    found: Accepted,
+}
+
 /// Bugle beside both ceilings.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let a = ceiling(bench, false)?;
-    let b = ceiling(bench, true)?;
+    let (folder_a, folder_b) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (ceiling_a, ceiling_b) =
+        (Ceiling::start(folder_a.path(), false)?, Ceiling::start(folder_b.path(), true)?);
+    let (a, b) = (ceiling_a.target(), ceiling_b.target());
     let stage = Stage::start(&bench.binary)?;
-    let bugle = load(bench, &stage.target, || stage.settle())?;
+    let (settled, settle) = (|| Ok(()), || stage.settle());
+    let server = |target, settle| Server { target, settle, found: Accepted::default() };
+    let mut servers = [server(&a, &settled), server(&b, &settled), server(&stage.target, &settle)];
+    for server in &mut servers {
+        load::closed_loop(server.target, "warm", 1, bench.amounts.one / 10, bench.amounts.limit)?;
+        (server.settle)()?;
+    }
+    for round in 0..ROUNDS {
+        for step in [one, many, calm, brisk] {
+            for server in &mut servers {
+                step(&bench.amounts, server, round)?;
+                (server.settle)()?;
+            }
+        }
+    }
+    let [a, b, bugle] = servers.map(|server| server.found);
     stage.stop()?;
     let rate =
         |what: &str, read: &dyn Fn(&Accepted) -> f64| Figure::rate(what, read(&bugle)).beside("B", read(&b));
@@ -67,25 +96,29 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn ceiling(bench: &Bench, durable: bool) -> Result<Accepted> {
-    let folder = tempfile::tempdir()?;
-    let ceiling = Ceiling::start(folder.path(), durable)?;
-    load(bench, &ceiling.target(), || Ok(()))
+fn one(amounts: &Amounts, server: &mut Server<'_>, round: u32) -> Result<()> {
+    let count = amounts.one / ROUNDS as usize;
+    server.found.one += load::closed_loop(server.target, &format!("one-{round}"), 1, count, amounts.limit)?;
+    Ok(())
 }
 
-fn load(bench: &Bench, target: &Target, settle: impl Fn() -> Result<()>) -> Result<Accepted> {
-    let amounts = bench.amounts;
-    load::closed_loop(target, "warm", 1, amounts.one / 10, amounts.limit)?;
-    settle()?;
-    let one = load::closed_loop(target, "one", 1, amounts.one, amounts.limit)?;
-    settle()?;
+fn many(amounts: &Amounts, server: &mut Server<'_>, round: u32) -> Result<()> {
     let started = Instant::now();
-    let many = load::closed_loop(target, "many", CONNECTIONS, amounts.many, amounts.limit)?;
-    settle()?;
-    let caught_up = started.elapsed();
-    let calm = load::open_loop(target, "calm", CALM, amounts.calm)?;
-    settle()?;
-    let brisk = load::open_loop(target, "brisk", BRISK, amounts.brisk)?;
-    settle()?;
-    Ok(Accepted { one, many, calm, brisk, caught_up })
+    let run = format!("many-{round}");
+    server.found.many += load::closed_loop(server.target, &run, CONNECTIONS, amounts.many, amounts.limit)?;
+    (server.settle)()?;
+    server.found.caught_up += started.elapsed();
+    Ok(())
+}
+
+fn calm(amounts: &Amounts, server: &mut Server<'_>, round: u32) -> Result<()> {
+    let count = amounts.calm / ROUNDS as usize;
+    server.found.calm += load::open_loop(server.target, &format!("calm-{round}"), CALM, count)?;
+    Ok(())
+}
+
+fn brisk(amounts: &Amounts, server: &mut Server<'_>, round: u32) -> Result<()> {
+    let count = amounts.brisk / ROUNDS as usize;
+    server.found.brisk += load::open_loop(server.target, &format!("brisk-{round}"), BRISK, count)?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::AddAssign,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -46,6 +47,15 @@ pub(super) struct Tally {
     pub(super) answers: Vec<Answered>,
     times: Vec<Duration>,
     elapsed: Duration,
+}
+
+impl AddAssign for Tally {
+    /// What another load of the same kind found.
+    fn add_assign(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.times.extend(other.times);
+        self.elapsed += other.elapsed;
+    }
 }
 
 impl Tally {
@@ -154,9 +164,7 @@ fn in_parallel(
         let work = &work;
         let workers: Vec<_> = (0..lanes).map(|lane| scope.spawn(move || work(lane))).collect();
         for worker in workers {
-            let tally = worker.join().map_err(|_| anyhow!("a sender panicked"))??;
-            sum.times.extend(tally.times);
-            sum.answers.extend(tally.answers);
+            sum += worker.join().map_err(|_| anyhow!("a sender panicked"))??;
         }
         Ok(())
     })?;
