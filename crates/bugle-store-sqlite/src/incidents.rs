@@ -27,8 +27,8 @@ pub(crate) struct WrittenIncident {
 
 impl WrittenIncident {
     pub(crate) fn new(incident: Incident, document: Document) -> Self {
-        let words = words::words(&incident);
-        Self { words_hash: words::hash(&words), words, document, incident }
+        let text = words::text_of(&incident);
+        Self { words_hash: words::hash(&text), words: words::entries(&text), document, incident }
     }
 }
 
@@ -109,6 +109,17 @@ pub(crate) fn index(
     }
     if let Words::New | Words::Changed = words {
         connection.prepare_cached(sql::WORDS_INSERT)?.execute(params![id, written.words])?;
+    }
+    Ok(())
+}
+
+/// Indexes the words of all incidents, in an index that has none.
+pub(crate) fn index_all(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql::EVERY)?;
+    let mut rows = statement.query([i64::MIN])?;
+    while let Some(row) = rows.next()? {
+        let words = words::entries(&words::text_of(&read_incident(row, 1)?));
+        connection.prepare_cached(sql::WORDS_INSERT)?.execute(params![row.get::<_, i64>(0)?, words])?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::OpenError;
+use crate::{OpenError, incidents::index_all};
 
 /// The steps in their order; the first is number 1. A released step is never changed.
 const MIGRATIONS: &[&str] = &[
@@ -22,7 +22,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0013_journal.sql"),
     include_str!("../migrations/0014_blocks.sql"),
     include_str!("../migrations/0015_held_by_event.sql"),
+    include_str!("../migrations/0016_words_that_meet.sql"),
 ];
+
+/// The step that leaves the index of words empty.
+const INDEX_IS_NEW: i64 = 16;
 
 /// The schema that this program knows.
 const SCHEMA: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -42,6 +46,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         if number > found {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(step)?;
+            if number == INDEX_IS_NEW {
+                tracing::info!("indexes the words of all incidents anew");
+                index_all(&transaction)?;
+            }
             transaction.pragma_update(None, "user_version", number)?;
             transaction.commit()?;
         }
@@ -51,7 +59,16 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use bugle_model::IntegrationId;
+    use bugle_store::conformance::sample;
+
     use super::*;
+    use crate::{
+        codec::Packer,
+        document::Document,
+        incidents::{self, WrittenIncident},
+        tally::Tally,
+    };
 
     #[test]
     fn a_second_run_changes_nothing() {
@@ -85,6 +102,31 @@ mod tests {
             )
             .unwrap();
         assert_eq!((wrong, last), (0, 90));
+    }
+
+    #[test]
+    fn incidents_that_are_there_are_indexed_anew() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for (_, step) in (1..INDEX_IS_NEW).zip(MIGRATIONS) {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", INDEX_IS_NEW - 1).unwrap();
+        let mut packer = Packer::default();
+        for id in [7, 8] {
+            let incident = sample::incident(id, IntegrationId::from_i64(1));
+            let document = Document::own(&incident, &mut packer).unwrap();
+            let written = WrittenIncident::new(incident, document);
+            incidents::store(&connection, &written, &mut Tally::of_incidents()).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let found: Vec<i64> = connection
+            .prepare(crate::sql::incidents::IDS_WITH_WORDS)
+            .unwrap()
+            .query_map((i64::MAX, 9, "\"·service·billing\""), |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(found, [8, 7]);
     }
 
     #[test]

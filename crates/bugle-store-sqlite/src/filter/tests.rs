@@ -96,12 +96,12 @@ fn a_search_finds_one_that_is_far_away_or_not() {
     }
 }
 
-/// Each of the platform's has the word, which is none of its service: finding that out is paid for too.
+/// Each of the platform's has the words, but of its service and of no label: finding that out is paid for too.
 #[test]
 fn a_page_of_what_only_seems_to_match_ends_early() {
     let connection = stored();
-    let (platform, service) = (Some("grafana".to_owned()), Some("disk".to_owned()));
-    let filter = IncidentFilter { platform, service, ..IncidentFilter::default() };
+    let (platform, labels) = (Some("grafana".to_owned()), vec![("service".to_owned(), "even".to_owned())]);
+    let filter = IncidentFilter { platform, labels, ..IncidentFilter::default() };
     assert_eq!(all(&connection, &filter, 200, COST_MAX), (vec![], 1));
     let (found, pages) = all(&connection, &filter, 200, 1);
     assert!(found.is_empty() && pages > 1, "{pages} pages of little room");

@@ -61,6 +61,7 @@ statements! {
         "SELECT id, ", document_of!("alert"), " FROM alert WHERE incident_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
     );
 
+    EVERY = concat!("SELECT id, ", document_of!("incident"), " FROM incident WHERE id > ?1 ORDER BY id");
     ONE = incident!("id = ?1");
     UNRESOLVED_OF_KEY = incident!("grouping_key = ?1 AND status < 3");
     RESOLVED_OF_KEY = incident!("grouping_key = ?1 AND status >= 3 ORDER BY resolved_at DESC LIMIT ?2");
@@ -75,13 +76,14 @@ statements! {
         platform = ?8, grouping_key = ?9, resolved_at = ?10, words_hash = ?11 WHERE id = ?1";
     WORDS_INSERT = "INSERT INTO incident_text (rowid, words) VALUES (?1, ?2)";
     WORDS_DELETE = "DELETE FROM incident_text WHERE rowid = ?1";
-    WORD_FROM = "SELECT term FROM incident_word WHERE term >= ?1 AND term < ?2 LIMIT 1";
+    /// An entry comes once for each of its incidents.
+    ENTRIES_FROM = "SELECT term FROM incident_word WHERE term >= ?1 AND term < ?2";
 
     IDS = "SELECT id FROM incident WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     IDS_WITH_OWNER = ids!("owner = ?3");
     IDS_OF_PLATFORM = ids!("platform = ?3");
-    IDS_WITH_WORDS = "SELECT rowid FROM incident_text WHERE words MATCH ?3 AND rowid < ?1 ORDER BY rowid DESC LIMIT ?2";
-    HAS_WORDS = "SELECT 1 FROM incident_text WHERE words MATCH ?2 AND rowid = ?1";
+    IDS_WITH_WORDS = "SELECT rowid FROM incident_text WHERE incident_text MATCH ?3 AND rowid < ?1 ORDER BY rowid DESC LIMIT ?2";
+    HAS_WORDS = "SELECT 1 FROM incident_text WHERE incident_text MATCH ?2 AND rowid = ?1";
     /// Seven ordered runs that are merged; a status that is not asked for is bound to NULL and costs nothing.
     IDS_IN_STATUSES = concat!(
         in_status!("?3"), " UNION ALL ", in_status!("?4"), " UNION ALL ", in_status!("?5"), " UNION ALL ",

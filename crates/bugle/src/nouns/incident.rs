@@ -33,7 +33,7 @@ enum IncidentVerb {
         /// Only those of this platform
         #[arg(long, value_parser = platforms(), hide_possible_values = true)]
         platform: Option<String>,
-        /// Only those with these words in title, host, service or labels
+        /// Only those with these words in title, host, service or labels: `disk full`, `host-17`, `env=prod`, `pay*`
         #[arg(long, short, value_name = "WORDS")]
         q: Option<String>,
         #[command(flatten)]

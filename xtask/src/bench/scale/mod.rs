@@ -23,7 +23,7 @@ use super::{
 use crate::stand::{bugle::Site, random::Random};
 
 /// How often both stores are measured, in turn; the best counts, as everything else on the machine only ever costs.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 4;
 
 /// What is stored.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -21,7 +21,11 @@ const FILTERS: &[Param] = &[
     Param { name: "platform", doc: "The platform whose alert opened it." },
     Param { name: "service", doc: "The service of the alert that opened it." },
     Param { name: "label", doc: "A label that all its alerts share, as `name:value`; repeated for several." },
-    Param { name: "q", doc: "Words in its title, host, service or labels." },
+    Param {
+        name: "q",
+        doc: "Words in its title, host, service or labels, in any order: `disk full`. What has no space in it stands so: `host-17`, \
+              `env=prod`. What ends with `*` is a beginning: `pay*`.",
+    },
     LIMIT,
     CURSOR,
 ];

@@ -268,7 +268,9 @@ fn tickets(incident: &Incident) -> Vec<(String, String)> {
 fn labels(incident: &Incident) -> Vec<(String, String, String)> {
     let search = |value: &str| Serializer::new(String::new()).append_pair("q", value).finish();
     let linked = |(name, value): (String, String)| {
-        let href = format!("/incidents?{}", search(value.trim_end_matches('…')));
+        let begins = value.strip_suffix('…').map(|value| format!("{value}*"));
+        let href =
+            format!("/incidents?{}", search(&format!("{name}={}", begins.as_deref().unwrap_or(&value))));
         (name, value, href)
     };
     alerts::pairs(&incident.labels).into_iter().map(linked).collect()
