@@ -224,11 +224,11 @@ fn shown_headers(
     headers
         .iter()
         .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes());
+            let value = text_of(value.as_bytes());
             let hidden = ALWAYS_SECRET.contains(name)
                 || (is_configured(name) && !NEVER_SECRET.contains(name))
                 || secrets.iter().any(|secret| !secret.is_empty() && value.contains(secret));
-            (name.as_str().to_owned(), if hidden { HIDDEN.to_owned() } else { value.into_owned() })
+            (name.as_str().to_owned(), if hidden { HIDDEN.to_owned() } else { value })
         })
         .collect()
 }
@@ -289,11 +289,8 @@ fn detail_of(exchange: &Exchange) -> Option<String> {
 
 fn kept_answer(answer: &Answer, hide: impl Fn(String) -> String) -> AttemptResponse {
     let headers = answer.headers.iter().take(ANSWER_HEADERS_MAX).map(|(name, value)| {
-        let mut text = if *name == header::SET_COOKIE {
-            HIDDEN.to_owned()
-        } else {
-            hide(String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
+        let mut text =
+            if *name == header::SET_COOKIE { HIDDEN.to_owned() } else { hide(text_of(value.as_bytes())) };
         bugle_model::signal::cut(&mut text, ANSWER_HEADER_BYTES_MAX);
         (name.as_str().to_owned(), text)
     });
@@ -307,5 +304,10 @@ fn kept_answer(answer: &Answer, hide: impl Fn(String) -> String) -> AttemptRespo
 
 /// The beginning of `bytes` as text; what is not UTF-8 is replaced.
 fn kept_text(bytes: &[u8], bytes_max: usize) -> String {
-    String::from_utf8_lossy(bytes.get(..bytes_max).unwrap_or(bytes)).into_owned()
+    text_of(bytes.get(..bytes_max).unwrap_or(bytes))
+}
+
+/// As text, and at once where it is that, as nearly always.
+fn text_of(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
