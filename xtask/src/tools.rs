@@ -1,7 +1,8 @@
 //! The programs that the live tests need beside Rust: Prometheus, Alertmanager, and Python's Standard Webhooks library.
 //!
 //! Debian's packages are unpacked below `target/`, not installed: that needs no root, starts no service, and leaves the
-//! machine as it was. Only where a package list or Python itself is missing is the system's package manager asked.
+//! machine as it was, but for Alertmanager's templates, which it looks for in one place only. Where a package list or Python
+//! itself is missing the system's package manager is asked.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +22,24 @@ pub(crate) struct Tools {
 
 /// Finds them, fetching what is missing.
 pub(crate) fn provide() -> Result<Tools> {
-    Ok(Tools {
-        prometheus: debian("prometheus", "prometheus")?,
-        alertmanager: debian("prometheus-alertmanager", "prometheus-alertmanager")?,
-        python: python()?,
-    })
+    let prometheus = debian("prometheus", "prometheus")?;
+    let alertmanager = debian("prometheus-alertmanager", "prometheus-alertmanager")?;
+    provide_templates(&alertmanager)?;
+    Ok(Tools { prometheus, alertmanager, python: python()? })
+}
+
+/// Puts an unpacked Alertmanager's templates where Debian's build reads them; without them it does not start.
+fn provide_templates(alertmanager: &Path) -> Result<()> {
+    const TEMPLATES: &str = "usr/share/prometheus/alertmanager";
+    let wanted = Path::new("/").join(TEMPLATES);
+    let unpacked = alertmanager.ancestors().nth(3).map(|folder| folder.join(TEMPLATES));
+    let Some(templates) = unpacked.filter(|folder| folder.exists() && !wanted.join("default.tmpl").exists())
+    else {
+        return Ok(());
+    };
+    let [templates, wanted] = [templates.join("."), wanted].map(|path| path.display().to_string());
+    as_root(&["mkdir", "-p", &wanted])?;
+    as_root(&["cp", "-R", &templates, &wanted])
 }
 
 /// The program `program` of Debian's package `package`: the installed one, else one unpacked below `target/`.
