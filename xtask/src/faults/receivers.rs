@@ -4,7 +4,7 @@ use std::{
     io::{self, BufReader, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -12,13 +12,22 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use bugle_model::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
-use crate::stand::{free_address, http::read_head};
+use crate::stand::{
+    free_address,
+    http::{header, read_head},
+};
 
 /// What a receiver does with one request.
 type Manners = fn(TcpStream) -> io::Result<()>;
+
+/// How long an attempt may take.
+const TIMEOUT_MS: u32 = 1_000;
+/// The hub has time enough to see an answer that is begun so long after its attempt.
+const ANSWERED_WITHIN_MS: i64 = 500;
 
 /// Each with its manners and the reasons that its attempts may be recorded with.
 const BAD: &[(&str, Manners, &[&str])] = &[
@@ -36,7 +45,8 @@ pub(super) fn misbehave(stage: &mut Stage) -> Result<()> {
     let mut waiting = Vec::new();
     for (name, manners, reasons) in BAD {
         let door = Door::open(*manners)?;
-        waiting.push((*name, join(stage, name, &format!("http://{}/hook", door.address))?, *reasons));
+        let destination = join(stage, name, &format!("http://{}/hook", door.address))?;
+        waiting.push((*name, destination, *reasons, Some(Arc::clone(&door.asked))));
         doors.push(door);
     }
     let nobody = free_address()?;
@@ -44,14 +54,15 @@ pub(super) fn misbehave(stage: &mut Stage) -> Result<()> {
         "is not there",
         join(stage, "is not there", &format!("http://{nobody}/hook"))?,
         &["connect"],
+        None,
     ));
     let nameless = join(stage, "has no name", "http://receiver.invalid/hook")?;
-    waiting.push(("has no name", nameless, &["dns", "timeout"]));
+    waiting.push(("has no name", nameless, &["dns", "timeout"], None));
     let endless = Door::open(body_floods)?;
     let flooded = join(stage, "answers without an end", &format!("http://{}/hook", endless.address))?;
 
     stage.answers(100)?;
-    for (name, destination, reasons) in &waiting {
+    for (name, destination, reasons, asked) in &waiting {
         stage.until(&format!("two attempts at a receiver that {name}"), |stage| {
             Ok(twice_tried(stage, destination)?.is_some())
         })?;
@@ -59,7 +70,12 @@ pub(super) fn misbehave(stage: &mut Stage) -> Result<()> {
         let attempts = delivery["attempt_log"].as_array().context("no attempt_log")?;
         for attempt in attempts {
             let verdict = attempt["verdict"].to_string();
-            let told = reasons.iter().any(|reason| verdict.contains(reason));
+            // A receiver that the machine kept from answering in time has not misbehaved as it should.
+            let is_late = || match asked {
+                Some(asked) if verdict.contains("timeout") => asked.is_late(&delivery["event_id"], attempt),
+                _ => Ok(false),
+            };
+            let told = reasons.iter().any(|reason| verdict.contains(reason)) || is_late()?;
             ensure!(told, "an attempt at a receiver that {name} was recorded as {attempt}");
         }
     }
@@ -82,7 +98,7 @@ fn join(stage: &Stage, name: &str, url: &str) -> Result<String> {
         "name": format!("a receiver that {name}"),
         "dialect": "standard-webhooks",
         "url": url,
-        "timeout_ms": 1000,
+        "timeout_ms": TIMEOUT_MS,
         "retry": { "max_attempts": 1000, "initial_delay_ms": 100, "factor": 1.0, "max_delay_ms": 200, "jitter": 0.2 },
         "circuit": { "failure_threshold": 10_000, "open_ms": 100, "on_open": "pause" },
     }))
@@ -107,6 +123,26 @@ struct Door {
     stopped: Arc<AtomicBool>,
     /// Requests for a place that only a redirect names.
     strays: Arc<AtomicU64>,
+    asked: Arc<Asked>,
+}
+
+/// When each event came in, just before it was answered.
+#[derive(Default)]
+struct Asked(Mutex<Vec<(String, Timestamp)>>);
+
+impl Asked {
+    fn note(&self, event: &str) {
+        let now = SystemClock.now();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event.to_owned(), now));
+    }
+
+    /// Whether an attempt at an event got no answer while the hub had time enough to see it.
+    fn is_late(&self, event: &Value, attempt: &Value) -> Result<bool> {
+        let began: Timestamp = attempt["started_at"].as_str().context("no started_at")?.parse()?;
+        let in_time = |at: Timestamp| (0..ANSWERED_WITHIN_MS).contains(&(at.as_millis() - began.as_millis()));
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(!asked.iter().any(|(id, at)| event == id.as_str() && in_time(*at)))
+    }
 }
 
 impl Door {
@@ -114,18 +150,19 @@ impl Door {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         let address = listener.local_addr()?;
         let (stopped, strays) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (flag, count) = (Arc::clone(&stopped), Arc::clone(&strays));
+        let asked = Arc::<Asked>::default();
+        let (flag, count, noted) = (Arc::clone(&stopped), Arc::clone(&strays), Arc::clone(&asked));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if flag.load(Ordering::Relaxed) {
                     return;
                 }
-                let count = Arc::clone(&count);
+                let (count, noted) = (Arc::clone(&count), Arc::clone(&noted));
                 // That the client leaves is what most of them wait for.
-                thread::spawn(move || drop(receive(stream, manners, &count)));
+                thread::spawn(move || drop(receive(stream, manners, &count, &noted)));
             }
         });
-        Ok(Self { address, stopped, strays })
+        Ok(Self { address, stopped, strays, asked })
     }
 }
 
@@ -136,11 +173,13 @@ impl Drop for Door {
     }
 }
 
-fn receive(stream: TcpStream, manners: Manners, strays: &AtomicU64) -> io::Result<()> {
+fn receive(stream: TcpStream, manners: Manners, strays: &AtomicU64, asked: &Asked) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1, stream);
-    let head = read_head(&mut reader)?;
-    if head.is_some_and(|(first, _)| first.contains("/elsewhere")) {
-        strays.fetch_add(1, Ordering::Relaxed);
+    if let Some((first, headers)) = read_head(&mut reader)? {
+        if first.contains("/elsewhere") {
+            strays.fetch_add(1, Ordering::Relaxed);
+        }
+        asked.note(header(&headers, "webhook-id").unwrap_or_default());
     }
     manners(reader.into_inner())
 }
