@@ -174,6 +174,30 @@ async fn a_group_shows_its_alerts_and_the_chosen_one() {
 }
 
 #[tokio::test]
+async fn a_label_leads_to_the_incidents_that_have_it() {
+    let bugle = TestBugle::start().await;
+    let hook = bugle.integration("prometheus", None).await;
+    let alert = |name: &str, zone: &str| {
+        json!({"status": "firing", "labels": {"alertname": name, "zone": zone, "note": "long ".repeat(100)},
+               "annotations": {}, "startsAt": "2026-11-20T10:00:00Z", "endsAt": "0001-01-01T00:00:00Z",
+               "generatorURL": "https://prometheus.example.com/graph", "fingerprint": name})
+    };
+    for (name, zone) in [("DiskFull", "eu & north"), ("north eu", "south")] {
+        let body = json!({"version": "4", "groupKey": name, "status": "firing", "truncatedAlerts": 0,
+            "receiver": "bugle", "groupLabels": {"alertname": name}, "commonLabels": {}, "commonAnnotations": {},
+            "externalURL": "https://alertmanager.example.com", "alerts": [alert(name, zone)]});
+        assert_eq!(hook.send(&[], body.to_string().as_bytes()).await.status, 200);
+    }
+    bugle.drain().await;
+    let rita = bugle.person("rita@example.net", Scope::Read).await;
+    let all = bugle.get("/api/v1/incidents?q=DiskFull").await;
+    let page = rita.see(&format!("/incidents/{}", all["data"][0]["id"].as_str().unwrap())).await;
+    let link = "/incidents?label=zone%3Aeu+%26+north";
+    expect(&page, &[&format!("href=\"{link}\""), "<li><code>note=long"], &[]);
+    expect(&rita.see(link).await, &["DiskFull"], &["north eu"]);
+}
+
+#[tokio::test]
 async fn what_is_measured_and_what_moved_with_it_is_drawn() {
     let bugle = TestBugle::start().await;
     let hook = bugle.integration("anomify", None).await;

@@ -264,16 +264,17 @@ fn tickets(incident: &Incident) -> Vec<(String, String)> {
     shown.map(|ticket| (named(&ticket.system, &ticket.key), ticket.url.clone())).collect()
 }
 
-/// Each label with the incidents that have it too.
+/// Each label with the incidents that have it too. One that is not shown whole, or whose name holds a colon, leads nowhere.
 fn labels(incident: &Incident) -> Vec<(String, String, String)> {
-    let search = |value: &str| Serializer::new(String::new()).append_pair("q", value).finish();
-    let linked = |(name, value): (String, String)| {
-        let begins = value.strip_suffix('…').map(|value| format!("{value}*"));
-        let href =
-            format!("/incidents?{}", search(&format!("{name}={}", begins.as_deref().unwrap_or(&value))));
-        (name, value, href)
+    let linked = |((name, value), shown): ((&String, &String), (String, String))| {
+        let can_be_asked_for =
+            (name, value) == (&shown.0, &shown.1) && !name.is_empty() && !name.contains(':');
+        let label =
+            || Serializer::new(String::new()).append_pair("label", &format!("{name}:{value}")).finish();
+        let href = can_be_asked_for.then(|| format!("/incidents?{}", label()));
+        (shown.0, shown.1, href.unwrap_or_default())
     };
-    alerts::pairs(&incident.labels).into_iter().map(linked).collect()
+    incident.labels.iter().zip(alerts::pairs(&incident.labels)).map(linked).collect()
 }
 
 fn related_row(other: &Incident, incident: &Incident, now: Timestamp) -> Other {
