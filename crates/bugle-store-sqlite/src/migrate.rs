@@ -47,7 +47,11 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(step)?;
             if number == INDEX_IS_NEW {
-                tracing::info!("indexes the words of all incidents anew");
+                if found > 0 {
+                    tracing::info!(
+                        "indexes the words of all incidents anew, which takes 20 seconds for a million"
+                    );
+                }
                 index_all(&transaction)?;
             }
             transaction.pragma_update(None, "user_version", number)?;
