@@ -12,12 +12,31 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::time::Timestamp;
+use crate::{text::parsed, time::Timestamp};
 
 /// Crockford's base 32: no I, L, O or U, so that an id survives being read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Digits of a printed id: 13 × 5 bits hold 63 bits.
 const DIGITS: usize = 13;
+/// Longest prefix.
+const PREFIX_BYTES_MAX: usize = 6;
+/// What each byte stands for as a digit; above 31 it is none.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "the compiler runs it, and would tell of either"
+)]
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        let byte = ALPHABET[digit];
+        values[byte as usize] = digit as u8;
+        values[byte.to_ascii_uppercase() as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
 /// Ids made within one millisecond before the generator borrows from the next one.
 const SEQUENCE_BITS: u32 = 21;
 
@@ -113,16 +132,36 @@ impl<K> std::hash::Hash for Id<K> {
     }
 }
 
-impl<K: Kind> fmt::Display for Id<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [b'0'; DIGITS];
-        let mut rest = self.0.cast_unsigned();
-        for digit in digits.iter_mut().rev() {
+/// An id as text. Documents are full of them, so they are written without taking memory.
+struct Text {
+    bytes: [u8; PREFIX_BYTES_MAX + 1 + DIGITS],
+    length: usize,
+}
+
+impl Text {
+    fn of<K: Kind>(id: Id<K>) -> Self {
+        const { assert!(K::PREFIX.len() <= PREFIX_BYTES_MAX, "the prefix is too long") };
+        let mut text = Self { bytes: [b'_'; _], length: K::PREFIX.len() + 1 + DIGITS };
+        for (to, byte) in text.bytes.iter_mut().zip(K::PREFIX.bytes()) {
+            *to = byte;
+        }
+        let mut rest = id.0.cast_unsigned();
+        for digit in text.bytes.iter_mut().take(text.length).rev().take(DIGITS) {
             let index = usize::try_from(rest & 31).unwrap_or_default();
             *digit = ALPHABET.get(index).copied().unwrap_or(b'0');
             rest >>= 5;
         }
-        write!(f, "{}_{}", K::PREFIX, str::from_utf8(&digits).unwrap_or_default())
+        text
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl<K: Kind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Text::of(*self).as_str())
     }
 }
 
@@ -157,22 +196,21 @@ fn parse(text: &str, prefix: &str) -> Option<i64> {
     }
     let mut value: u64 = 0;
     for byte in digits.bytes() {
-        let digit = ALPHABET.iter().position(|known| *known == byte.to_ascii_lowercase())?;
-        value = value.checked_mul(32)?.checked_add(u64::try_from(digit).ok()?)?;
+        let digit = VALUES.get(usize::from(byte)).copied().filter(|value| *value < 32)?;
+        value = value.checked_mul(32)?.checked_add(u64::from(digit))?;
     }
     i64::try_from(value).ok()
 }
 
 impl<K: Kind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Text::of(*self).as_str())
     }
 }
 
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        parsed(deserializer)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod receipt;
 pub mod secret;
 pub mod severity;
 pub mod signal;
+mod text;
 pub mod time;
 pub mod user;
 

@@ -137,7 +137,11 @@ pub(crate) fn decode_or_none<T: DeserializeOwned>(
     };
     let parsed = match row.get_ref(column)? {
         ValueRef::Null => return Ok(None),
-        packed @ ValueRef::Blob(_) => serde_json::from_slice(&unpack(packed).map_err(broken)?),
+        packed @ ValueRef::Blob(_) => {
+            // As text at once, so that not each string in it is looked at by itself.
+            let bytes = unpack(packed).map_err(broken)?;
+            serde_json::from_str(str::from_utf8(&bytes).map_err(|error| broken(error.into()))?)
+        }
         text => serde_json::from_str(text.as_str().map_err(|error| broken(Box::new(error)))?),
     };
     parsed.map(Some).map_err(|error| broken(Box::new(error)))

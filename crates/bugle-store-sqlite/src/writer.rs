@@ -2,7 +2,8 @@
 //! before it is durable.
 //!
 //! An operation that may fail half way runs in a savepoint and is undone alone. One that writes nothing once it has
-//! failed, as a single insert does, needs none.
+//! failed, as a single insert does, needs none; nor does the first of a transaction, as there is nothing else to undo. SQLite
+//! copies each page that is changed in a savepoint.
 
 use std::{
     io,
@@ -336,7 +337,7 @@ fn write_batch(
     let mut next = Some(first);
     let done = step(connection, "BEGIN IMMEDIATE").map_err(Lost::from).and_then(|()| {
         while let Some(mut operation) = next.take() {
-            let left = run_one(connection, operation.as_mut());
+            let left = run_one(connection, operation.as_mut(), batch.is_empty());
             batch.push(operation);
             left?;
             if batch.len() < BATCH_MAX && began.elapsed() < BATCH_TIME_MAX {
@@ -356,9 +357,10 @@ fn write_batch(
 }
 
 /// Runs one operation and undoes it alone if it failed; an error means that the whole transaction must be undone.
-fn run_one(connection: &Connection, operation: &mut dyn Operation) -> Result<(), Lost> {
+fn run_one(connection: &Connection, operation: &mut dyn Operation, is_first: bool) -> Result<(), Lost> {
     let shielded = operation.shield() == Shield::Savepoint;
-    if shielded {
+    let in_savepoint = shielded && !is_first;
+    if in_savepoint {
         step(connection, "SAVEPOINT operation")?;
     }
     let left = catch_unwind(AssertUnwindSafe(|| operation.run(connection))).unwrap_or_else(|_| {
@@ -370,10 +372,14 @@ fn run_one(connection: &Connection, operation: &mut dyn Operation) -> Result<(),
         return Err(Lost::Companion);
     }
     match left {
-        Left::Change if shielded => Ok(step(connection, "RELEASE operation")?),
-        Left::Nothing | Left::Unknown if shielded => {
+        Left::Change if in_savepoint => Ok(step(connection, "RELEASE operation")?),
+        Left::Nothing | Left::Unknown if in_savepoint => {
             step(connection, "ROLLBACK TO operation")?;
             Ok(step(connection, "RELEASE operation")?)
+        }
+        Left::Nothing | Left::Unknown if shielded => {
+            step(connection, "ROLLBACK")?;
+            Ok(step(connection, "BEGIN IMMEDIATE")?)
         }
         Left::Change | Left::Nothing => Ok(()),
         Left::Unknown => Err(Lost::Companion),

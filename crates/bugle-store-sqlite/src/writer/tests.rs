@@ -81,6 +81,16 @@ fn a_shielded_operation_is_undone_alone() {
             &[true, false, true],
             &[1, 3],
         );
+        // The first of a transaction has no savepoint.
+        check(
+            vec![
+                (Shield::Savepoint, half_way(1)),
+                (Shield::Savepoint, half_way(2)),
+                (Shield::None, insert(3)),
+            ],
+            &[false, false, true],
+            &[3],
+        );
     }
 }
 
