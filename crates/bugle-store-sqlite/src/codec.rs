@@ -57,7 +57,16 @@ pub(crate) fn moment_or_none(row: &Row<'_>, column: usize) -> rusqlite::Result<O
 
 /// Writes a document as text.
 pub(crate) fn encode(document: &impl Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(document).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    serde_json::to_string(document).map_err(unwritten)
+}
+
+/// The same, as bytes.
+pub(crate) fn text_of(document: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
+    serde_json::to_vec(document).map_err(unwritten)
+}
+
+fn unwritten(error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 /// Documents shorter than this are kept as they are.
@@ -76,27 +85,27 @@ pub(crate) struct Packer {
 impl Packer {
     /// Writes a document: packed as a blob that begins with its length, or as text.
     pub(crate) fn pack(&mut self, document: &impl Serialize) -> rusqlite::Result<Value> {
-        let broken = |error: Box<dyn Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
-        self.text.clear();
-        serde_json::to_writer(&mut self.text, document).map_err(|error| broken(error.into()))?;
-        if self.text.len() < PACKED_BYTES_MIN {
-            return String::from_utf8(self.text.clone())
-                .map(Value::Text)
-                .map_err(|error| broken(error.into()));
-        }
-        let text = std::mem::take(&mut self.text);
-        let packed = self.pack_bytes(&text);
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let written = serde_json::to_writer(&mut text, document);
+        let packed = written.map_err(unwritten).and_then(|()| self.pack_text(&text));
         self.text = text;
-        packed.map(Value::Blob)
+        packed
+    }
+
+    /// The same of one that is written already.
+    pub(crate) fn pack_text(&mut self, text: &[u8]) -> rusqlite::Result<Value> {
+        if text.len() < PACKED_BYTES_MIN {
+            return String::from_utf8(text.to_vec()).map(Value::Text).map_err(unwritten);
+        }
+        self.pack_bytes(text).map(Value::Blob)
     }
 
     /// Packs bytes; they begin with their length.
     pub(crate) fn pack_bytes(&mut self, bytes: &[u8]) -> rusqlite::Result<Vec<u8>> {
-        let broken = |error: Box<dyn Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
         self.packed.resize(get_maximum_output_size(bytes.len()), 0);
-        let length = compress_into_with_table(bytes, &mut self.packed, &mut self.table)
-            .map_err(|error| broken(error.into()))?;
-        let size = u32::try_from(bytes.len()).map_err(|error| broken(error.into()))?;
+        let length = compress_into_with_table(bytes, &mut self.packed, &mut self.table).map_err(unwritten)?;
+        let size = u32::try_from(bytes.len()).map_err(unwritten)?;
         let mut blob = Vec::with_capacity(size_of::<u32>() + length);
         blob.extend_from_slice(&size.to_le_bytes());
         blob.extend(self.packed.iter().take(length));

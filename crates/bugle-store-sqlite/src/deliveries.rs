@@ -11,20 +11,18 @@ use bugle_model::{
     destination::Circuit, id::Id, limits::CLOCK_STEP_MIN,
 };
 use bugle_store::{Backlog, Claim, Due, NewDelivery, Next, Room, Settlement, StoreError};
-use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
 
 use crate::{
+    attempts::{self, Place, Recorder},
     claims::{Claimed, Claims},
-    codec::{Code, Packer, decode, encode, moment, moment_or_none, state},
+    codec::{Code, encode, moment, moment_or_none, state},
     events::Events,
     readers::Readers,
     sql::deliveries as sql,
     tally::Tally,
     writer::{Abort, Shield, Writer},
 };
-
-/// Attempts of one delivery that are shown.
-const ATTEMPTS_SHOWN_MAX: u32 = 1_000;
 
 /// Makes new deliveries, due at once or blocked.
 pub(crate) fn insert(
@@ -168,18 +166,17 @@ pub(crate) async fn settle(
     let broken = |error| StoreError::new(DOING, error);
     let now = clock.now();
     let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.delivery_id.as_i64()).collect();
-    let mut packer = Packer::default();
-    let attempts =
-        settlements.iter().map(|one| one.attempt.as_deref().map(|one| packer.pack(one)).transpose());
-    let attempts = attempts.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+    let attempts = settlements.iter().filter_map(|one| one.attempt.as_deref());
+    let attempts = attempts::Written::new(attempts).map_err(broken)?;
     let mut phases = Vec::with_capacity(circuits.len());
     for (destination, circuit) in &circuits {
         phases.push((destination.as_i64(), encode(circuit).map_err(broken)?));
     }
     let work = move |connection: &Connection| -> Result<(), Abort> {
         let mut added = Tally::of_backlog();
-        for (settlement, attempt) in settlements.iter().zip(&attempts) {
-            record(connection, settlement, attempt.as_ref(), now, &mut added)?;
+        let mut attempts = Recorder::new(connection, &attempts)?;
+        for settlement in &settlements {
+            record(connection, settlement, &mut attempts, now, &mut added)?;
         }
         for (destination, circuit) in &phases {
             connection.prepare_cached(sql::SET_CIRCUIT)?.execute(params![destination, circuit])?;
@@ -194,11 +191,12 @@ pub(crate) async fn settle(
 fn record(
     connection: &Connection,
     settlement: &Settlement,
-    attempt: Option<&Value>,
+    attempts: &mut Recorder<'_>,
     now: Timestamp,
     added: &mut Tally<1>,
 ) -> rusqlite::Result<()> {
     let id = settlement.delivery_id.as_i64();
+    let attempt = settlement.attempt.as_ref().and_then(|_| attempts.next());
     let unsettled: Option<(DeliveryState, u32, i64, i64)> = connection
         .prepare_cached(sql::UNSETTLED)?
         .query_row([id], |row| Ok((state(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
@@ -213,7 +211,7 @@ fn record(
             let scheduled_at = ended_at.unwrap_or(now.as_millis());
             let values = params![id, made + 1, at.as_millis(), reason, scheduled_at];
             connection.prepare_cached(sql::RETRY)?.execute(values)?;
-            return record_attempt(connection, id, made + 1, attempt);
+            return record_attempt(attempts, id, made + 1, attempt);
         }
         Next::Delivered => (DeliveryState::Delivered, None),
         Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
@@ -222,21 +220,18 @@ fn record(
     let made = made + u32::from(attempt.is_some());
     let values = params![id, state.code(), made, reason, ended_at, now.as_millis()];
     connection.prepare_cached(sql::SETTLE)?.execute(values)?;
-    record_attempt(connection, id, made, attempt)?;
+    record_attempt(attempts, id, made, attempt)?;
     added.count([destination], -1);
     connection.prepare_cached(sql::UNBLOCK_FIRST)?.execute([destination, incident]).map(drop)
 }
 
 fn record_attempt(
-    connection: &Connection,
+    attempts: &mut Recorder<'_>,
     id: i64,
     number: u32,
-    attempt: Option<&Value>,
+    attempt: Option<&Place>,
 ) -> rusqlite::Result<()> {
-    if let Some(document) = attempt {
-        connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![id, number, document])?;
-    }
-    Ok(())
+    attempt.map_or(Ok(()), |attempt| attempts.record(attempt, id, number))
 }
 
 fn ended_at(attempt: &Attempt) -> Timestamp {
@@ -287,13 +282,7 @@ pub(crate) async fn one(
         .read("read the delivery", move |connection| {
             let delivery = connection.prepare_cached(sql::ONE)?.query_row([id.as_i64()], read).optional()?;
             let Some(delivery) = delivery else { return Ok(None) };
-            let attempts = connection
-                .prepare_cached(sql::ATTEMPTS)?
-                .query_map(params![id.as_i64(), ATTEMPTS_SHOWN_MAX], |row| {
-                    Ok(Attempt { number: row.get(0)?, ..decode(row, 1)? })
-                })?
-                .collect::<Result<_, _>>()?;
-            Ok(Some((delivery, attempts)))
+            Ok(Some((delivery, attempts::of(connection, id)?)))
         })
         .await
 }

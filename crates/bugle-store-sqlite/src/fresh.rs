@@ -13,9 +13,10 @@ use bugle_store::StoreError;
 use rusqlite::Connection;
 
 use crate::{
-    blocks,
+    blocks::divide,
     codec::Packer,
     kept::Kept,
+    receipt_blocks,
     receipts::{insert_alone, insert_inbox},
     sql::receipts as sql,
     underway::Held,
@@ -72,9 +73,9 @@ pub(crate) fn insert<'a>(
 ) -> rusqlite::Result<Vec<&'a Kept>> {
     let mut packer = Packer::default();
     let mut new = Vec::with_capacity(receipts.len());
-    for (some, is_block) in blocks::divide(receipts) {
+    for (some, is_block) in divide(receipts, |kept| kept.bytes().len()) {
         if is_block {
-            new.extend(blocks::insert(connection, &mut packer, some)?);
+            new.extend(receipt_blocks::insert(connection, &mut packer, some)?);
         } else {
             for kept in some {
                 new.extend(insert_alone(connection, kept)?.then_some(kept.as_ref()));

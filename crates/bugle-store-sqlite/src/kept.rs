@@ -86,7 +86,7 @@ impl Kept {
         let (length, rest) = bytes.split_first_chunk::<LENGTH>().ok_or_else(short)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).map_err(de::Error::custom)?;
         let (line, body) = rest.split_at_checked(length).ok_or_else(short)?;
-        let line: Line<'_> = serde_json::from_slice(line)?;
+        let line: Line<'_> = serde_json::from_str(str::from_utf8(line).map_err(de::Error::custom)?)?;
         Ok(Receipt {
             id: Id::from_i64(line.id),
             integration_id: Id::from_i64(line.integration_id),

@@ -16,6 +16,7 @@
 //! What never lives here: decisions about alerts, incidents or retries; HTTP.
 
 mod activity;
+mod attempts;
 mod audit;
 mod blocks;
 mod checkpoint;
@@ -36,6 +37,7 @@ mod migrate;
 mod page;
 mod pipeline;
 mod readers;
+mod receipt_blocks;
 mod receipt_reads;
 mod receipts;
 mod recent;

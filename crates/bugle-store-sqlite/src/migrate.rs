@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0014_blocks.sql"),
     include_str!("../migrations/0015_held_by_event.sql"),
     include_str!("../migrations/0016_words_that_meet.sql"),
+    include_str!("../migrations/0017_attempts_in_blocks.sql"),
 ];
 
 /// The step that leaves the index of words empty.

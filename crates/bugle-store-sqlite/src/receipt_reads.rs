@@ -9,11 +9,12 @@ use bugle_store::{Inbox, PageRequest, ReceiptFilter, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use crate::{
-    blocks::{Blocks, broken},
+    blocks::broken,
     codec::{Code, decode, decode_or_none, moment, moment_or_none, parse, state},
     fresh::Fresh,
     page::{EXAMINED_MAX, Pager, below, rows},
     readers::Readers,
+    receipt_blocks::Blocks,
     sql::receipts as sql,
 };
 

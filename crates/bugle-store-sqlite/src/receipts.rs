@@ -9,11 +9,12 @@ use bugle_store::{Appended, ReceiptOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    blocks::{broken, delete_if_unused},
+    blocks::broken,
     codec::{Code, encode},
     fresh::{Filed, Fresh, insert as take_in},
     journal::{Journal, Outcome},
     kept::Kept,
+    receipt_blocks::delete_if_unused,
     recent::{Body, Recent},
     sql::receipts as sql,
     underway::{Held, SendersId},

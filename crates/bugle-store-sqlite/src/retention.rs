@@ -13,6 +13,7 @@ use bugle_store::{PruneBefore, Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
+    attempts,
     codec::Packer,
     document::{Document, read_alert},
     incidents::store_alert,
@@ -181,7 +182,7 @@ fn delete_incident(
 ) -> rusqlite::Result<bool> {
     let done = delete_deliveries(connection, id, budget)?
         && let_go_of_alerts(connection, id, before, budget)?
-        && delete_some(connection, sql::SOME_EVENTS_DELETE, id, budget)?;
+        && delete_some(budget, |limit| delete_events(connection, id, limit))?;
     if done {
         connection.prepare_cached(incidents::WORDS_DELETE)?.execute([id])?;
         let key = connection
@@ -204,7 +205,7 @@ fn delete_deliveries(connection: &Connection, incident: i64, budget: &mut Budget
             .query_row([incident], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((id, destination, unsettled)) = next else { break true };
-        if !delete_some(connection, sql::SOME_ATTEMPTS_DELETE, id, budget)? {
+        if !delete_some(budget, |limit| attempts::delete_some(connection, id, limit))? {
             break false;
         }
         connection.prepare_cached(sql::DELIVERY_DELETE)?.execute([id])?;
@@ -220,15 +221,17 @@ fn delete_deliveries(connection: &Connection, incident: i64, budget: &mut Budget
     Ok(done)
 }
 
-/// Deletes all rows that belong to `of`. False when the budget was spent before the last.
+fn delete_events(connection: &Connection, incident: i64, limit: u32) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql::SOME_EVENTS_DELETE)?.execute(params![incident, limit])
+}
+
+/// Deletes some rows after the others until none is left. False when the budget was spent before the last.
 fn delete_some(
-    connection: &Connection,
-    statement: &str,
-    of: i64,
     budget: &mut Budget,
+    mut delete: impl FnMut(u32) -> rusqlite::Result<usize>,
 ) -> rusqlite::Result<bool> {
     loop {
-        let rows = connection.prepare_cached(statement)?.execute(params![of, CHUNK.min(budget.rows)])?;
+        let rows = delete(CHUNK.min(budget.rows))?;
         budget.spend(rows);
         if rows == 0 {
             return Ok(true);

@@ -49,8 +49,18 @@ statements! {
     UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at, scheduled_at = created_at WHERE state = 1 AND id = \
         (SELECT id FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 ORDER BY sequence LIMIT 1)";
     SET_CIRCUIT = "INSERT OR REPLACE INTO circuit (destination_id, document) VALUES (?1, ?2)";
-    ATTEMPT_INSERT = "INSERT INTO attempt (delivery_id, number, document) VALUES (?1, ?2, ?3)";
-    ATTEMPTS = "SELECT number, document FROM attempt WHERE delivery_id = ?1 ORDER BY number LIMIT ?2";
+    /// Above those of all attempts and of all places in blocks.
+    NEXT_ATTEMPT = "SELECT max(coalesce((SELECT max(id) FROM attempt), 0), \
+        coalesce((SELECT last_attempt_id FROM attempt_block WHERE id = (SELECT max(id) FROM attempt_block)), 0)) + 1";
+    ATTEMPT_INSERT = "INSERT INTO attempt (id, delivery_id, number, document) VALUES (?1, ?2, ?3, ?4)";
+    ATTEMPT_BLOCK_INSERT = "INSERT INTO attempt_block (id, last_attempt_id, packed) VALUES (?1, ?2, ?3)";
+    ATTEMPTS = "SELECT id, number, document FROM attempt WHERE delivery_id = ?1 ORDER BY number LIMIT ?2";
+    ATTEMPT_BLOCK = "SELECT packed FROM attempt_block WHERE id = ?1";
+    ATTEMPT_BLOCK_OF = "SELECT id, last_attempt_id FROM attempt_block WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
+    SOME_ATTEMPTS = "SELECT id FROM attempt WHERE delivery_id = ?1 LIMIT ?2";
+    ATTEMPT_DELETE = "DELETE FROM attempt WHERE id = ?1";
+    ATTEMPT_BLOCK_IS_USED = "SELECT 1 FROM attempt WHERE id BETWEEN ?1 AND ?2 LIMIT 1";
+    ATTEMPT_BLOCK_DELETE = "DELETE FROM attempt_block WHERE id = ?1";
 
     SEND_AGAIN = "UPDATE delivery SET state = ?2, attempts_forgiven = attempts, next_attempt_at = ?3, scheduled_at = ?3, \
         reason = NULL, settled_at = NULL WHERE id = ?1";

@@ -2,21 +2,6 @@
 
 use super::incidents::document_of;
 
-/// Some rows of a table that belong to one thing. Their number is bounded, as a `DELETE` has no limit of its own.
-macro_rules! some_of {
-    ($table:literal, $condition:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE id IN (SELECT id FROM ",
-            $table,
-            " WHERE ",
-            $condition,
-            " LIMIT ?2)"
-        )
-    };
-}
-
 statements! {
     /// A pending receipt has no outcome.
     OLDEST_RECEIPTS = "SELECT o.receipt_id, r.received_at FROM receipt_outcome o \
@@ -29,13 +14,10 @@ statements! {
         WHERE d.incident_id = ?1 AND d.state < 2 AND NOT EXISTS \
         (SELECT 1 FROM destination t WHERE t.id = b.destination_id AND t.deleted_at IS NOT NULL))";
     NEXT_DELIVERY = "SELECT id, destination_id, state < 2 FROM delivery WHERE incident_id = ?1 ORDER BY id LIMIT 1";
-    SOME_ATTEMPTS_DELETE = some_of!("attempt", "delivery_id = ?1");
     DELIVERY_DELETE = "DELETE FROM delivery WHERE id = ?1";
-    /// Those that hold nothing of the incident as it is now.
-    SOME_EVENTS_DELETE = some_of!(
-        "event",
-        "incident_id = ?1 AND id IS NOT (SELECT i.event_id FROM incident i WHERE i.id = ?1)"
-    );
+    /// Those that hold nothing of the incident as it is now. Their number is bounded, as a `DELETE` has no limit of its own.
+    SOME_EVENTS_DELETE = "DELETE FROM event WHERE id IN (SELECT id FROM event \
+        WHERE incident_id = ?1 AND id IS NOT (SELECT i.event_id FROM incident i WHERE i.id = ?1) LIMIT ?2)";
     EVENTS_DELETE = "DELETE FROM event WHERE incident_id = ?1";
     NEXT_ALERT = concat!(
         "SELECT id, ", document_of!("alert"), " FROM alert WHERE incident_id = ?1 ORDER BY id LIMIT 1"
