@@ -1,17 +1,101 @@
-//! Attempts: what was sent and what came back. Those that are recorded together are kept in blocks, as what was sent to one
-//! receiver is much the same each time.
+//! Attempts: what was sent and what came back. They are kept in blocks, as what was sent to one receiver is much the same each
+//! time; earlier versions kept each in its own row. In a block an attempt is a [line] of JSON and the two bodies.
 
-use bugle_model::{Attempt, DeliveryId};
-use rusqlite::{Connection, OptionalExtension, params, types::Value};
+use std::{borrow::Cow, slice};
+
+use bugle_model::{
+    Attempt, DeliveryId, Timestamp, Verdict,
+    delivery::{AttemptRequest, AttemptResponse, Timing},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize, de};
 
 use crate::{
     blocks::{BYTES_MAX, Unpacked, broken, divide, push},
-    codec::{Packer, decode, text_of},
+    codec::{Packer, decode, unwritten},
+    line,
     sql::deliveries as sql,
 };
 
 /// Attempts of one delivery that are shown.
 const SHOWN_MAX: u32 = 1_000;
+
+/// An attempt without its bodies.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    started_at: Timestamp,
+    duration_us: u64,
+    verdict: Cow<'a, Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'a, str>>,
+    method: Cow<'a, str>,
+    url: Cow<'a, str>,
+    headers: Cow<'a, [(String, String)]>,
+    /// Bytes of what was sent. What came back is behind them.
+    body_bytes: usize,
+    response: Option<ResponseLine<'a>>,
+    timing: Timing,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ResponseLine<'a> {
+    status: u16,
+    headers: Cow<'a, [(String, String)]>,
+    truncated: bool,
+}
+
+fn write(attempt: &Attempt) -> serde_json::Result<Vec<u8>> {
+    let (request, response) = (&attempt.request, attempt.response.as_ref());
+    let line = Line {
+        started_at: attempt.started_at,
+        duration_us: attempt.duration_us,
+        verdict: Cow::Borrowed(&attempt.verdict),
+        detail: attempt.detail.as_deref().map(Cow::Borrowed),
+        method: Cow::Borrowed(&request.method),
+        url: Cow::Borrowed(&request.url),
+        headers: Cow::Borrowed(&request.headers),
+        body_bytes: request.body.len(),
+        response: response.map(|response| ResponseLine {
+            status: response.status,
+            headers: Cow::Borrowed(&response.headers),
+            truncated: response.truncated,
+        }),
+        timing: attempt.timing,
+    };
+    let answer = response.map(|response| response.body.as_bytes()).unwrap_or_default();
+    let mut bytes = line::write(&line, request.body.len() + answer.len())?;
+    bytes.extend_from_slice(request.body.as_bytes());
+    bytes.extend_from_slice(answer);
+    Ok(bytes)
+}
+
+fn read(bytes: &[u8], number: u32) -> serde_json::Result<Attempt> {
+    let (line, bodies) = line::split(bytes)?;
+    let line: Line<'_> = serde_json::from_str(line)?;
+    let bodies = str::from_utf8(bodies).map_err(de::Error::custom)?;
+    let (body, answer) =
+        bodies.split_at_checked(line.body_bytes).ok_or_else(|| de::Error::custom("a body is too short"))?;
+    Ok(Attempt {
+        number,
+        started_at: line.started_at,
+        duration_us: line.duration_us,
+        verdict: line.verdict.into_owned(),
+        detail: line.detail.map(Cow::into_owned),
+        request: AttemptRequest {
+            method: line.method.into_owned(),
+            url: line.url.into_owned(),
+            headers: line.headers.into_owned(),
+            body: body.to_owned(),
+        },
+        response: line.response.map(|response| AttemptResponse {
+            status: response.status,
+            headers: response.headers.into_owned(),
+            body: answer.to_owned(),
+            truncated: response.truncated,
+        }),
+        timing: line.timing,
+    })
+}
 
 /// Attempts that are written, so that the writer does not have to.
 pub(crate) struct Written {
@@ -19,12 +103,11 @@ pub(crate) struct Written {
     blocks: Vec<Block>,
 }
 
-/// Where an attempt's document is.
-pub(crate) enum Place {
-    /// In the attempt's own row.
-    Own(Value),
-    /// In a block, and which of its pieces it is.
-    In { block: usize, number: i64 },
+/// Which block an attempt is in, and which of its pieces it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    block: usize,
+    piece: i64,
 }
 
 struct Block {
@@ -34,23 +117,17 @@ struct Block {
 
 impl Written {
     pub(crate) fn new<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> rusqlite::Result<Self> {
-        let texts = attempts.map(text_of).collect::<Result<Vec<_>, _>>()?;
-        let (mut places, mut blocks) = (Vec::with_capacity(texts.len()), Vec::new());
-        let (mut packer, mut bytes) = (Packer::default(), Vec::new());
-        for (some, is_block) in divide(&texts, Vec::len) {
-            if !is_block {
-                for text in some {
-                    places.push(Place::Own(packer.pack_text(text)?));
-                }
-                continue;
-            }
+        let pieces = attempts.map(write).collect::<Result<Vec<_>, _>>().map_err(unwritten)?;
+        let (mut places, mut blocks) = (Vec::with_capacity(pieces.len()), Vec::new());
+        let (mut packer, mut bytes) = (Packer::default(), Vec::with_capacity(BYTES_MAX));
+        for (some, _) in divide(&pieces, Vec::len) {
             bytes.clear();
-            bytes.reserve(2 * BYTES_MAX);
-            for (number, text) in (0..).zip(some) {
-                push(&mut bytes, number, text);
-                places.push(Place::In { block: blocks.len(), number });
+            let mut attempts = 0;
+            for piece in some {
+                push(&mut bytes, attempts, piece);
+                places.push(Place { block: blocks.len(), piece: attempts });
+                attempts += 1;
             }
-            let attempts = i64::try_from(some.len()).map_err(broken)?;
             blocks.push(Block { attempts, packed: packer.pack_bytes(&bytes)? });
         }
         Ok(Self { places, blocks })
@@ -60,54 +137,44 @@ impl Written {
 /// Records written attempts, and each block that one of them is in.
 pub(crate) struct Recorder<'a> {
     connection: &'a Connection,
-    places: std::slice::Iter<'a, Place>,
+    places: slice::Iter<'a, Place>,
     blocks: Vec<RecordedBlock<'a>>,
-    next_id: i64,
 }
 
 struct RecordedBlock<'a> {
-    id: i64,
     block: &'a Block,
+    /// The id of the first attempt in it, and its own.
+    id: i64,
     is_there: bool,
 }
 
 impl<'a> Recorder<'a> {
     pub(crate) fn new(connection: &'a Connection, written: &'a Written) -> rusqlite::Result<Self> {
-        let mut next_id: i64 =
-            connection.prepare_cached(sql::NEXT_ATTEMPT)?.query_row([], |row| row.get(0))?;
+        let mut id: i64 = connection.prepare_cached(sql::NEXT_ATTEMPT)?.query_row([], |row| row.get(0))?;
         let mut blocks = Vec::with_capacity(written.blocks.len());
         for block in &written.blocks {
-            blocks.push(RecordedBlock { id: next_id, block, is_there: false });
-            next_id += block.attempts;
+            blocks.push(RecordedBlock { block, id, is_there: false });
+            id += block.attempts;
         }
-        Ok(Self { connection, places: written.places.iter(), blocks, next_id })
+        Ok(Self { connection, places: written.places.iter(), blocks })
     }
 
     /// The next attempt of those that were written.
-    pub(crate) fn next(&mut self) -> Option<&'a Place> {
-        self.places.next()
+    pub(crate) fn next(&mut self) -> Option<Place> {
+        self.places.next().copied()
     }
 
     /// Records one.
-    pub(crate) fn record(&mut self, place: &Place, delivery: i64, number: u32) -> rusqlite::Result<()> {
-        let mut insert = self.connection.prepare_cached(sql::ATTEMPT_INSERT)?;
-        match place {
-            Place::Own(document) => {
-                insert.execute(params![self.next_id, delivery, number, document])?;
-                self.next_id += 1;
-            }
-            Place::In { block, number: piece } => {
-                let missing = || broken("an attempt's block was not written");
-                let RecordedBlock { id, block, is_there } =
-                    self.blocks.get_mut(*block).ok_or_else(missing)?;
-                if !std::mem::replace(is_there, true) {
-                    let values = params![*id, *id + block.attempts - 1, block.packed];
-                    self.connection.prepare_cached(sql::ATTEMPT_BLOCK_INSERT)?.execute(values)?;
-                }
-                insert.execute(params![*id + piece, delivery, number, ""])?;
-            }
+    pub(crate) fn record(&mut self, place: Place, delivery: i64, number: u32) -> rusqlite::Result<()> {
+        let block = self.blocks.get_mut(place.block);
+        let RecordedBlock { block, id, is_there } =
+            block.ok_or_else(|| broken("an attempt's block was not written"))?;
+        if !std::mem::replace(is_there, true) {
+            let values = params![*id, *id + block.attempts - 1, block.packed];
+            self.connection.prepare_cached(sql::ATTEMPT_BLOCK_INSERT)?.execute(values)?;
         }
-        Ok(())
+        let values = params![*id + place.piece, delivery, number];
+        self.connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
     }
 }
 
@@ -119,16 +186,15 @@ pub(crate) fn of(connection: &Connection, delivery: DeliveryId) -> rusqlite::Res
     let mut rows = statement.query(params![delivery.as_i64(), SHOWN_MAX])?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
-        let is_in_block = matches!(row.get_ref(2)?.as_str(), Ok(""));
-        let attempt = if is_in_block {
-            let id: i64 = row.get(0)?;
-            let block: i64 = block_of.query_row([id], |row| row.get(0))?;
-            let text = unpacked.piece(connection, sql::ATTEMPT_BLOCK, block, id - block)?;
-            serde_json::from_slice(text).map_err(broken)?
+        let (id, number): (i64, u32) = (row.get(0)?, row.get(1)?);
+        let has_document = !matches!(row.get_ref(2)?.as_str(), Ok(""));
+        attempts.push(if has_document {
+            Attempt { number, ..decode(row, 2)? }
         } else {
-            decode(row, 2)?
-        };
-        attempts.push(Attempt { number: row.get(1)?, ..attempt });
+            let block: i64 = block_of.query_row([id], |row| row.get(0))?;
+            let piece = unpacked.piece(connection, sql::ATTEMPT_BLOCK, block, id - block)?;
+            read(piece, number).map_err(broken)?
+        });
     }
     Ok(attempts)
 }
@@ -145,7 +211,7 @@ pub(crate) fn delete_some(connection: &Connection, delivery: i64, limit: u32) ->
             .prepare_cached(sql::ATTEMPT_BLOCK_OF)?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        // What is recorded alone stands behind the block before it.
+        // One of an earlier version is in none.
         if let Some((block, last)) = block
             && *id <= last
             && !connection.prepare_cached(sql::ATTEMPT_BLOCK_IS_USED)?.exists([block, last])?

@@ -60,12 +60,8 @@ pub(crate) fn encode(document: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(document).map_err(unwritten)
 }
 
-/// The same, as bytes.
-pub(crate) fn text_of(document: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
-    serde_json::to_vec(document).map_err(unwritten)
-}
-
-fn unwritten(error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+/// What cannot be written as SQLite wants it.
+pub(crate) fn unwritten(error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
@@ -85,20 +81,15 @@ pub(crate) struct Packer {
 impl Packer {
     /// Writes a document: packed as a blob that begins with its length, or as text.
     pub(crate) fn pack(&mut self, document: &impl Serialize) -> rusqlite::Result<Value> {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        let written = serde_json::to_writer(&mut text, document);
-        let packed = written.map_err(unwritten).and_then(|()| self.pack_text(&text));
-        self.text = text;
-        packed
-    }
-
-    /// The same of one that is written already.
-    pub(crate) fn pack_text(&mut self, text: &[u8]) -> rusqlite::Result<Value> {
-        if text.len() < PACKED_BYTES_MIN {
-            return String::from_utf8(text.to_vec()).map(Value::Text).map_err(unwritten);
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, document).map_err(unwritten)?;
+        if self.text.len() < PACKED_BYTES_MIN {
+            return String::from_utf8(self.text.clone()).map(Value::Text).map_err(unwritten);
         }
-        self.pack_bytes(text).map(Value::Blob)
+        let text = std::mem::take(&mut self.text);
+        let packed = self.pack_bytes(&text);
+        self.text = text;
+        packed.map(Value::Blob)
     }
 
     /// Packs bytes; they begin with their length.

@@ -229,7 +229,7 @@ fn record_attempt(
     attempts: &mut Recorder<'_>,
     id: i64,
     number: u32,
-    attempt: Option<&Place>,
+    attempt: Option<Place>,
 ) -> rusqlite::Result<()> {
     attempt.map_or(Ok(()), |attempt| attempts.record(attempt, id, number))
 }

@@ -1,5 +1,4 @@
-//! A receipt as one piece of bytes, in the journal and in a block: how long the line is (4 bytes, little-endian), a line of
-//! JSON, the body.
+//! A receipt as one piece of bytes, in the journal and in a block: a [line] of JSON and the body.
 
 use std::{borrow::Cow, fmt, net::IpAddr};
 
@@ -8,9 +7,9 @@ use bugle_model::{
     id::Id,
     receipt::{DedupKey, RequestHead},
 };
-use serde::{Deserialize, Serialize, de, ser};
+use serde::{Deserialize, Serialize};
 
-const LENGTH: usize = size_of::<u32>();
+use crate::line;
 
 /// A receipt that is pending.
 pub(crate) struct Kept {
@@ -64,13 +63,7 @@ impl Kept {
             verification: Cow::Borrowed(&receipt.verification),
             head: Cow::Borrowed(&receipt.head),
         };
-        let mut bytes = Vec::with_capacity(1_024 + receipt.body.len());
-        bytes.extend_from_slice(&[0; LENGTH]);
-        serde_json::to_writer(&mut bytes, &line)?;
-        let length = u32::try_from(bytes.len() - LENGTH).map_err(ser::Error::custom)?;
-        if let Some(place) = bytes.first_chunk_mut() {
-            *place = length.to_le_bytes();
-        }
+        let mut bytes = line::write(&line, receipt.body.len())?;
         bytes.extend_from_slice(&receipt.body);
         Ok(Self { id, integration_id, received_at: receipt.received_at, senders_id, bytes })
     }
@@ -82,11 +75,8 @@ impl Kept {
 
     /// Reads what was written.
     pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Receipt> {
-        let short = || de::Error::custom("it is too short");
-        let (length, rest) = bytes.split_first_chunk::<LENGTH>().ok_or_else(short)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(de::Error::custom)?;
-        let (line, body) = rest.split_at_checked(length).ok_or_else(short)?;
-        let line: Line<'_> = serde_json::from_str(str::from_utf8(line).map_err(de::Error::custom)?)?;
+        let (line, body) = line::split(bytes)?;
+        let line: Line<'_> = serde_json::from_str(line)?;
         Ok(Receipt {
             id: Id::from_i64(line.id),
             integration_id: Id::from_i64(line.integration_id),

@@ -33,6 +33,7 @@ mod fresh;
 mod incidents;
 mod journal;
 mod kept;
+mod line;
 mod migrate;
 mod page;
 mod pipeline;

@@ -52,7 +52,7 @@ statements! {
     /// Above those of all attempts and of all places in blocks.
     NEXT_ATTEMPT = "SELECT max(coalesce((SELECT max(id) FROM attempt), 0), \
         coalesce((SELECT last_attempt_id FROM attempt_block WHERE id = (SELECT max(id) FROM attempt_block)), 0)) + 1";
-    ATTEMPT_INSERT = "INSERT INTO attempt (id, delivery_id, number, document) VALUES (?1, ?2, ?3, ?4)";
+    ATTEMPT_INSERT = "INSERT INTO attempt (id, delivery_id, number, document) VALUES (?1, ?2, ?3, '')";
     ATTEMPT_BLOCK_INSERT = "INSERT INTO attempt_block (id, last_attempt_id, packed) VALUES (?1, ?2, ?3)";
     ATTEMPTS = "SELECT id, number, document FROM attempt WHERE delivery_id = ?1 ORDER BY number LIMIT ?2";
     ATTEMPT_BLOCK = "SELECT packed FROM attempt_block WHERE id = ?1";
