@@ -101,7 +101,7 @@ impl Engine {
             secret: destination.active_secrets(self.clock().now()).next().map(Secret::expose),
         };
         let incident_url = self.public_url().map(|url| format!("{url}incidents/{}", event.incident_id));
-        let notice = Notice { event, incident_url: incident_url.as_deref() };
+        let notice = Notice { event, incident_url: incident_url.as_deref(), documents: None };
         Ok(dialect.render(&notice, &wishes)?.is_some())
     }
 }

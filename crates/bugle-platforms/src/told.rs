@@ -101,7 +101,7 @@ pub(crate) fn render(dialect: &dyn Dialect, event: &Event, settings: &Value) -> 
     let (headers, settings) = (BTreeMap::new(), object(settings));
     let wishes = Wishes { template: None, headers: &headers, settings: &settings, secret: Some("a-secret") };
     assert_eq!(dialect.check(&wishes), Ok(()));
-    let notice = Notice { event, incident_url: Some(INCIDENT_URL) };
+    let notice = Notice { event, incident_url: Some(INCIDENT_URL), documents: None };
     let rendered = dialect.render(&notice, &wishes).expect("it renders");
     assert_eq!(rendered, dialect.render(&notice, &wishes).expect("it renders again"));
     rendered

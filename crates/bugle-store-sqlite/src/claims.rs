@@ -49,6 +49,11 @@ impl Claimed {
         self.due.push(due);
     }
 
+    /// Turns them round, when the last was pushed first.
+    pub(crate) fn reverse(&mut self) {
+        self.due.reverse();
+    }
+
     /// Hands the deliveries to whom they were claimed for.
     pub(crate) fn take(mut self) -> Vec<Due> {
         self.ids.clear();

@@ -10,7 +10,7 @@ use bugle_model::{
 };
 use bugle_platforms::{
     Dialect, Notice, Outbound,
-    dialect::{Response, Stamp, Wishes},
+    dialect::{Documents, Response, Stamp, Wishes},
 };
 use bugle_store::Due;
 use bytes::Bytes;
@@ -42,14 +42,25 @@ pub(super) enum Outcome {
     Skipped(String),
 }
 
-/// Makes one attempt at `due`.
-pub(super) async fn attempt(shared: &Shared, destination: &Destination, due: &Due) -> Outcome {
+/// Makes one attempt at `due`, which was claimed.
+pub(super) async fn deliver(shared: &Shared, destination: &Destination, due: &Due) -> Outcome {
+    let documents = shared.documents.of(due.event.id);
+    attempt(shared, destination, due, documents.as_deref()).await
+}
+
+/// Makes one attempt at `due`, whether or not it is in the store. `documents` are those of its event, if they are kept.
+pub(super) async fn attempt(
+    shared: &Shared,
+    destination: &Destination,
+    due: &Due,
+    documents: Option<&Documents>,
+) -> Outcome {
     let began = shared.clock.now();
     let number = due.delivery.attempts.saturating_add(1);
     let Some(dialect) = (shared.dialect)(&destination.dialect) else {
         return unwritten(destination, number, began, no_dialect(destination));
     };
-    let written = match write(shared, destination, dialect, &due.event, began) {
+    let written = match write(shared, destination, dialect, (&due.event, documents), began) {
         Ok(Some(written)) => written,
         Ok(None) => return Outcome::Skipped(no_word(dialect, &due.event)),
         Err(detail) => return unwritten(destination, number, began, detail),
@@ -78,7 +89,7 @@ pub(super) fn preview(
     event: &Event,
 ) -> Result<AttemptRequest, String> {
     let dialect = (shared.dialect)(&destination.dialect).ok_or_else(|| no_dialect(destination))?;
-    let written = write(shared, destination, dialect, event, shared.clock.now())?;
+    let written = write(shared, destination, dialect, (event, None), shared.clock.now())?;
     written.map(|written| written.shown).ok_or_else(|| no_word(dialect, event))
 }
 
@@ -124,7 +135,7 @@ fn write(
     shared: &Shared,
     destination: &Destination,
     dialect: &dyn Dialect,
-    event: &Event,
+    (event, documents): (&Event, Option<&Documents>),
     now: Timestamp,
 ) -> Result<Option<Written>, String> {
     let secrets: Vec<&str> = destination.active_secrets(now).map(bugle_model::Secret::expose).collect();
@@ -135,7 +146,7 @@ fn write(
         settings: &destination.settings,
         secret: secrets.first().copied(),
     };
-    let notice = Notice { event, incident_url: incident_url.as_deref() };
+    let notice = Notice { event, incident_url: incident_url.as_deref(), documents };
     let Some(outbound) = dialect.render(&notice, &wishes).map_err(|error| error.to_string())? else {
         return Ok(None);
     };

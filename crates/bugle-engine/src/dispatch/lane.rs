@@ -210,7 +210,7 @@ impl Lane {
             let delivery = due.delivery.clone();
             let (shared, destination) = (Arc::clone(&self.shared), Arc::clone(&self.destination));
             let task =
-                self.attempts.spawn(async move { attempt::attempt(&shared, &destination, &due).await });
+                self.attempts.spawn(async move { attempt::deliver(&shared, &destination, &due).await });
             let destination = Arc::clone(&self.destination);
             self.under_way.insert(task.id(), UnderWay { delivery, destination, is_probe });
         }

@@ -33,6 +33,7 @@ use crate::send::Sender;
 mod attempt;
 pub mod circuit;
 mod circuit_log;
+mod documents;
 mod handle;
 mod lane;
 pub mod retry;
@@ -111,6 +112,7 @@ struct Shared {
     public_url: Option<String>,
     dialect: fn(&str) -> Option<&'static dyn Dialect>,
     records: mpsc::Sender<settler::Record>,
+    documents: documents::Latest,
 }
 
 impl Shared {
@@ -170,6 +172,7 @@ impl Dispatcher {
             public_url: parts.public_url.map(|url| url.trim_end_matches('/').to_owned()),
             dialect: parts.dialect,
             records,
+            documents: documents::Latest::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -220,6 +223,7 @@ impl Dispatcher {
                 lanes.by_destination.insert(id, handle);
             }
         }
+        self.shared.documents.set_lanes(lanes.by_destination.len());
     }
 
     /// Says that deliveries to this destination were committed. Cheap; many calls become one look.
@@ -290,7 +294,8 @@ impl Dispatcher {
             created_at: now,
             settled_at: None,
         };
-        match attempt::attempt(&self.shared, destination, &Due { delivery, event: event.into() }).await {
+        let due = Due { delivery, event: event.into() };
+        match attempt::attempt(&self.shared, destination, &due, None).await {
             attempt::Outcome::Tried(attempt) => Ok(*attempt),
             attempt::Outcome::Skipped(reason) => Err(reason),
         }

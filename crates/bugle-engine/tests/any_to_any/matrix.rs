@@ -75,7 +75,7 @@ pub(crate) fn render(dialect: &dyn Dialect, event: &Event) -> Option<Outbound> {
         secret: Some(SECRET),
     };
     assert_eq!(dialect.check(&wishes), Ok(()), "{}", dialect.slug());
-    let notice = Notice { event, incident_url: Some(INCIDENT_URL) };
+    let notice = Notice { event, incident_url: Some(INCIDENT_URL), documents: None };
     let render =
         || dialect.render(&notice, &wishes).unwrap_or_else(|error| panic!("{}: {error}", dialect.slug()));
     let rendered = render();

@@ -162,7 +162,8 @@ fn wishes<'a>(
 fn render(event: &Event) -> Option<String> {
     let (headers, settings) = (BTreeMap::new(), Map::new());
     let wishes = wishes(&headers, &settings);
-    let rendered = AnomifyDialect.render(&Notice { event, incident_url: None }, &wishes).unwrap()?;
+    let rendered =
+        AnomifyDialect.render(&Notice { event, incident_url: None, documents: None }, &wishes).unwrap()?;
     Some(String::from_utf8(rendered.body).unwrap())
 }
 

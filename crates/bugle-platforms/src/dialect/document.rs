@@ -83,6 +83,18 @@ struct Shortened<'a> {
 /// The document as compact JSON of at most 20 kB. Of one that would be larger, what the vendor sent goes first, then long
 /// texts are cut, then lists go, and at last everything but what names the alert; `data.truncated` is then true.
 pub(super) fn body(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, RenderError> {
+    let Some(documents) = notice.documents else { return write(notice, include_raw) };
+    let place = if include_raw { &documents.with_raw } else { &documents.without_raw };
+    if let Some(body) = place.get() {
+        return Ok(body.clone());
+    }
+    let body = write(notice, include_raw)?;
+    // Somebody else may have written the same meanwhile.
+    place.set(body.clone()).ok();
+    Ok(body)
+}
+
+fn write(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, RenderError> {
     let alert = notice.event.alert.as_deref();
     let raw = alert.and_then(|alert| alert.signal.raw.as_deref()).filter(|_| include_raw);
     let whole = Whole {

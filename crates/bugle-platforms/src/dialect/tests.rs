@@ -152,7 +152,7 @@ impl Asked {
 
 fn render(dialect: &dyn Dialect, event: &Event, asked: &Asked) -> Outbound {
     assert_eq!(dialect.check(&asked.wishes()), Ok(()));
-    let notice = Notice { event, incident_url: Some(URL) };
+    let notice = Notice { event, incident_url: Some(URL), documents: None };
     dialect.render(&notice, &asked.wishes()).unwrap().unwrap()
 }
 
@@ -417,9 +417,23 @@ fn a_request_cannot_grow_without_bound() {
     let mut large = event();
     large.incident.description = Some("x".repeat(32_000));
     let asked = Asked::template(json!("{{incident.description}}".repeat(100)));
-    let notice = Notice { event: &large, incident_url: None };
+    let notice = Notice { event: &large, incident_url: None, documents: None };
     let error = Template.render(&notice, &asked.wishes()).unwrap_err();
     assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
+}
+
+#[test]
+fn a_document_that_was_written_for_one_is_the_same_for_the_next() {
+    let (documents, event) = (Documents::default(), event());
+    let notice = Notice { event: &event, incident_url: Some(URL), documents: Some(&documents) };
+    for _ in 0..2 {
+        for include_raw in [false, true] {
+            let asked = Asked::default().secret(WHSEC).setting("include_raw", include_raw);
+            let kept = StandardWebhooks.render(&notice, &asked.wishes()).unwrap().unwrap();
+            assert!(kept == render(&StandardWebhooks, &event, &asked), "{include_raw}");
+        }
+    }
+    assert!(documents.without_raw.get().is_some() && documents.without_raw != documents.with_raw);
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn render(event: &Event) -> Option<Outbound> {
     let (headers, settings) = (BTreeMap::new(), Map::new());
     let wishes = Wishes { template: None, headers: &headers, settings: &settings, secret: Some(SECRET) };
     MonteCarloDialect.check(&wishes).unwrap();
-    let notice = Notice { event, incident_url: Some("https://bugle.example.net/incidents/77") };
+    let notice =
+        Notice { event, incident_url: Some("https://bugle.example.net/incidents/77"), documents: None };
     MonteCarloDialect.render(&notice, &wishes).unwrap()
 }
 

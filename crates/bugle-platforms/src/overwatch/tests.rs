@@ -51,7 +51,9 @@ impl Asked {
 
     fn render(&self, event: &bugle_model::Event) -> Option<Outbound> {
         assert_eq!(self.check(), Ok(()));
-        OverwatchDialect.render(&Notice { event, incident_url: None }, &self.wishes()).unwrap()
+        OverwatchDialect
+            .render(&Notice { event, incident_url: None, documents: None }, &self.wishes())
+            .unwrap()
     }
 }
 
