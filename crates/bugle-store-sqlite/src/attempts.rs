@@ -7,7 +7,7 @@ use bugle_model::{
     Attempt, DeliveryId, Timestamp, Verdict,
     delivery::{AttemptRequest, AttemptResponse, Timing},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize, de};
 
 use crate::{
@@ -117,26 +117,33 @@ struct Block {
 
 impl Written {
     pub(crate) fn new<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> rusqlite::Result<Self> {
-        let pieces = attempts.map(write).collect::<Result<Vec<_>, _>>().map_err(unwritten)?;
+        let mut attempts: Vec<_> = attempts.enumerate().collect();
+        // What is sent to several destinations is the same, and takes next to nothing when it stands together.
+        attempts.sort_by(|(_, one), (_, other)| one.request.body.cmp(&other.request.body));
+        let pieces = attempts.into_iter().map(|(position, attempt)| Ok((position, write(attempt)?)));
+        let pieces = pieces.collect::<serde_json::Result<Vec<_>>>().map_err(unwritten)?;
         let (mut places, mut blocks) = (Vec::with_capacity(pieces.len()), Vec::new());
         let (mut packer, mut bytes) = (Packer::default(), Vec::with_capacity(BYTES_MAX));
-        for (some, _) in divide(&pieces, Vec::len) {
+        for (some, _) in divide(&pieces, |(_, piece)| piece.len()) {
             bytes.clear();
             let mut attempts = 0;
-            for piece in some {
+            for (position, piece) in some {
                 push(&mut bytes, attempts, piece);
-                places.push(Place { block: blocks.len(), piece: attempts });
+                places.push((*position, Place { block: blocks.len(), piece: attempts }));
                 attempts += 1;
             }
             blocks.push(Block { attempts, packed: packer.pack_bytes(&bytes)? });
         }
+        places.sort_unstable_by_key(|(position, _)| *position);
+        let places = places.into_iter().map(|(_, place)| place).collect();
         Ok(Self { places, blocks })
     }
 }
 
 /// Records written attempts, and each block that one of them is in.
 pub(crate) struct Recorder<'a> {
-    connection: &'a Connection,
+    insert: CachedStatement<'a>,
+    insert_block: CachedStatement<'a>,
     places: slice::Iter<'a, Place>,
     blocks: Vec<RecordedBlock<'a>>,
 }
@@ -156,7 +163,12 @@ impl<'a> Recorder<'a> {
             blocks.push(RecordedBlock { block, id, is_there: false });
             id += block.attempts;
         }
-        Ok(Self { connection, places: written.places.iter(), blocks })
+        Ok(Self {
+            insert: connection.prepare_cached(sql::ATTEMPT_INSERT)?,
+            insert_block: connection.prepare_cached(sql::ATTEMPT_BLOCK_INSERT)?,
+            places: written.places.iter(),
+            blocks,
+        })
     }
 
     /// The next attempt of those that were written.
@@ -171,10 +183,9 @@ impl<'a> Recorder<'a> {
             block.ok_or_else(|| broken("an attempt's block was not written"))?;
         if !std::mem::replace(is_there, true) {
             let values = params![*id, *id + block.attempts - 1, block.packed];
-            self.connection.prepare_cached(sql::ATTEMPT_BLOCK_INSERT)?.execute(values)?;
+            self.insert_block.execute(values)?;
         }
-        let values = params![*id + place.piece, delivery, number];
-        self.connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
+        self.insert.execute(params![*id + place.piece, delivery, number]).map(drop)
     }
 }
 

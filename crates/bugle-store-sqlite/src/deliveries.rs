@@ -11,7 +11,7 @@ use bugle_model::{
     destination::Circuit, id::Id, limits::CLOCK_STEP_MIN,
 };
 use bugle_store::{Backlog, Claim, Due, NewDelivery, Next, Room, Settlement, StoreError};
-use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Statement, ToSql, params};
 
 use crate::{
     attempts::{self, Place, Recorder},
@@ -31,13 +31,13 @@ pub(crate) fn insert(
     at_ms: i64,
 ) -> rusqlite::Result<()> {
     let mut added = Tally::of_backlog();
+    let mut has_unsettled = connection.prepare_cached(sql::HAS_UNSETTLED)?;
+    let mut insert = connection.prepare_cached(sql::INSERT)?;
     for new in deliveries {
         let (destination, incident) = (new.destination_id.as_i64(), new.incident_id.as_i64());
-        let blocked: bool = connection
-            .prepare_cached(sql::HAS_UNSETTLED)?
-            .query_row([destination, incident], |row| row.get(0))?;
+        let blocked: bool = has_unsettled.query_row([destination, incident], |row| row.get(0))?;
         let state = if blocked { DeliveryState::Blocked } else { DeliveryState::Pending };
-        connection.prepare_cached(sql::INSERT)?.execute(params![
+        insert.execute(params![
             new.id.as_i64(),
             destination,
             incident,
@@ -183,65 +183,82 @@ pub(crate) async fn settle(
         phases.push((destination.as_i64(), encode(circuit).map_err(broken)?));
     }
     let work = move |connection: &Connection| -> Result<(), Abort> {
-        let mut added = Tally::of_backlog();
-        let mut attempts = Recorder::new(connection, &attempts)?;
+        let mut settling = Settling::new(connection, &attempts, now)?;
         for settlement in &settlements {
-            record(connection, settlement, &mut attempts, now, &mut added)?;
+            settling.record(settlement)?;
         }
+        settling.added.store(connection)?;
         for (destination, circuit) in &phases {
             connection.prepare_cached(sql::SET_CIRCUIT)?.execute(params![destination, circuit])?;
         }
-        Ok(added.store(connection)?)
+        Ok(())
     };
     let claims = Arc::clone(claims);
     Ok(writer.write_then(DOING, Shield::Savepoint, work, move |()| claims.give_up(ids)).await?)
 }
 
-/// Records one outcome. One of a delivery that is settled already changes nothing.
-fn record(
-    connection: &Connection,
-    settlement: &Settlement,
-    attempts: &mut Recorder<'_>,
+/// What outcomes are recorded with, one after the other.
+struct Settling<'a> {
+    unsettled: CachedStatement<'a>,
+    retry: CachedStatement<'a>,
+    settle: CachedStatement<'a>,
+    unblock_first: CachedStatement<'a>,
+    attempts: Recorder<'a>,
+    added: Tally<1>,
     now: Timestamp,
-    added: &mut Tally<1>,
-) -> rusqlite::Result<()> {
-    let id = settlement.delivery_id.as_i64();
-    let attempt = settlement.attempt.as_ref().and_then(|_| attempts.next());
-    let unsettled: Option<(DeliveryState, u32, i64, i64)> = connection
-        .prepare_cached(sql::UNSETTLED)?
-        .query_row([id], |row| Ok((state(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .optional()?;
-    let Some((found, made, destination, incident)) = unsettled else { return Ok(()) };
-    let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
-    let (state, reason) = match &settlement.next {
-        Next::RetryAt { at, reason } => {
-            if found != DeliveryState::Pending {
-                return Ok(());
-            }
-            let scheduled_at = ended_at.unwrap_or(now.as_millis());
-            let values = params![id, made + 1, at.as_millis(), reason, scheduled_at];
-            connection.prepare_cached(sql::RETRY)?.execute(values)?;
-            return record_attempt(attempts, id, made + 1, attempt);
-        }
-        Next::Delivered => (DeliveryState::Delivered, None),
-        Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
-        Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
-    };
-    let made = made + u32::from(attempt.is_some());
-    let values = params![id, state.code(), made, reason, ended_at, now.as_millis()];
-    connection.prepare_cached(sql::SETTLE)?.execute(values)?;
-    record_attempt(attempts, id, made, attempt)?;
-    added.count([destination], -1);
-    connection.prepare_cached(sql::UNBLOCK_FIRST)?.execute([destination, incident]).map(drop)
 }
 
-fn record_attempt(
-    attempts: &mut Recorder<'_>,
-    id: i64,
-    number: u32,
-    attempt: Option<Place>,
-) -> rusqlite::Result<()> {
-    attempt.map_or(Ok(()), |attempt| attempts.record(attempt, id, number))
+impl<'a> Settling<'a> {
+    fn new(
+        connection: &'a Connection,
+        attempts: &'a attempts::Written,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            unsettled: connection.prepare_cached(sql::UNSETTLED)?,
+            retry: connection.prepare_cached(sql::RETRY)?,
+            settle: connection.prepare_cached(sql::SETTLE)?,
+            unblock_first: connection.prepare_cached(sql::UNBLOCK_FIRST)?,
+            attempts: Recorder::new(connection, attempts)?,
+            added: Tally::of_backlog(),
+            now,
+        })
+    }
+
+    /// Records one outcome. One of a delivery that is settled already changes nothing.
+    fn record(&mut self, settlement: &Settlement) -> rusqlite::Result<()> {
+        let id = settlement.delivery_id.as_i64();
+        let attempt = settlement.attempt.as_ref().and_then(|_| self.attempts.next());
+        let unsettled: Option<(DeliveryState, u32, i64, i64)> = self
+            .unsettled
+            .query_row([id], |row| Ok((state(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .optional()?;
+        let Some((found, made, destination, incident)) = unsettled else { return Ok(()) };
+        let ended_at = settlement.attempt.as_deref().map(|attempt| ended_at(attempt).as_millis());
+        let now = self.now.as_millis();
+        let (state, reason) = match &settlement.next {
+            Next::RetryAt { at, reason } => {
+                if found != DeliveryState::Pending {
+                    return Ok(());
+                }
+                let values = params![id, made + 1, at.as_millis(), reason, ended_at.unwrap_or(now)];
+                self.retry.execute(values)?;
+                return self.record_attempt(id, made + 1, attempt);
+            }
+            Next::Delivered => (DeliveryState::Delivered, None),
+            Next::Dead { reason } => (DeliveryState::Dead, Some(reason)),
+            Next::Skipped { reason } => (DeliveryState::Skipped, Some(reason)),
+        };
+        let made = made + u32::from(attempt.is_some());
+        self.settle.execute(params![id, state.code(), made, reason, ended_at, now])?;
+        self.record_attempt(id, made, attempt)?;
+        self.added.count([destination], -1);
+        self.unblock_first.execute([destination, incident]).map(drop)
+    }
+
+    fn record_attempt(&mut self, id: i64, number: u32, attempt: Option<Place>) -> rusqlite::Result<()> {
+        attempt.map_or(Ok(()), |attempt| self.attempts.record(attempt, id, number))
+    }
 }
 
 fn ended_at(attempt: &Attempt) -> Timestamp {

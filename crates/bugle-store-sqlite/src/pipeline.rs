@@ -95,9 +95,9 @@ impl WrittenStep {
         for (alert, document) in &self.alerts {
             incidents::store_alert(connection, alert, document)?;
         }
+        let mut insert = connection.prepare_cached(sql::EVENT_INSERT)?;
         for (key, document) in &self.events {
-            let values = params![key.id, key.incident_id, key.sequence, document];
-            connection.prepare_cached(sql::EVENT_INSERT)?.execute(values)?;
+            insert.execute(params![key.id, key.incident_id, key.sequence, document])?;
         }
         deliveries::insert(connection, &self.deliveries, self.at_ms)?;
         let filed = receipts::record(connection, fresh, &self.receipts)?;
