@@ -202,7 +202,8 @@ struct Settling<'a> {
     unsettled: CachedStatement<'a>,
     retry: CachedStatement<'a>,
     settle: CachedStatement<'a>,
-    unblock_first: CachedStatement<'a>,
+    first_unsettled: CachedStatement<'a>,
+    unblock: CachedStatement<'a>,
     attempts: Recorder<'a>,
     added: Tally<1>,
     now: Timestamp,
@@ -218,7 +219,8 @@ impl<'a> Settling<'a> {
             unsettled: connection.prepare_cached(sql::UNSETTLED)?,
             retry: connection.prepare_cached(sql::RETRY)?,
             settle: connection.prepare_cached(sql::SETTLE)?,
-            unblock_first: connection.prepare_cached(sql::UNBLOCK_FIRST)?,
+            first_unsettled: connection.prepare_cached(sql::FIRST_UNSETTLED)?,
+            unblock: connection.prepare_cached(sql::UNBLOCK)?,
             attempts: Recorder::new(connection, attempts)?,
             added: Tally::of_backlog(),
             now,
@@ -253,7 +255,19 @@ impl<'a> Settling<'a> {
         self.settle.execute(params![id, state.code(), made, reason, ended_at, now])?;
         self.record_attempt(id, made, attempt)?;
         self.added.count([destination], -1);
-        self.unblock_first.execute([destination, incident]).map(drop)
+        self.unblock_first(destination, incident)
+    }
+
+    /// Lets the first of those that are left go. An update that changes nothing would cost as much as one that does.
+    fn unblock_first(&mut self, destination: i64, incident: i64) -> rusqlite::Result<()> {
+        let first: Option<(i64, DeliveryState)> = self
+            .first_unsettled
+            .query_row([destination, incident], |row| Ok((row.get(0)?, state(row, 1)?)))
+            .optional()?;
+        match first {
+            Some((id, DeliveryState::Blocked)) => self.unblock.execute([id]).map(drop),
+            _ => Ok(()),
+        }
     }
 
     fn record_attempt(&mut self, id: i64, number: u32, attempt: Option<Place>) -> rusqlite::Result<()> {

@@ -45,9 +45,10 @@ statements! {
         settled_at = coalesce(?5, max(created_at, ?6)) WHERE id = ?1";
     /// It was tried, whether or not that is on record: one that was never tried would be due at once.
     RETRY = "UPDATE delivery SET attempts = ?2, next_attempt_at = ?3, reason = ?4, scheduled_at = ?5 WHERE id = ?1";
+    FIRST_UNSETTLED = "SELECT id, state FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 \
+        ORDER BY sequence LIMIT 1";
     /// An unblocked delivery is due since it was made, so it goes before younger ones.
-    UNBLOCK_FIRST = "UPDATE delivery SET state = 0, next_attempt_at = created_at, scheduled_at = created_at WHERE state = 1 AND id = \
-        (SELECT id FROM delivery WHERE destination_id = ?1 AND incident_id = ?2 AND state < 2 ORDER BY sequence LIMIT 1)";
+    UNBLOCK = "UPDATE delivery SET state = 0, next_attempt_at = created_at, scheduled_at = created_at WHERE id = ?1";
     SET_CIRCUIT = "INSERT OR REPLACE INTO circuit (destination_id, document) VALUES (?1, ?2)";
     /// Above those of all attempts and of all places in blocks.
     NEXT_ATTEMPT = "SELECT max(coalesce((SELECT max(id) FROM attempt), 0), \

@@ -134,8 +134,9 @@ fn what_is_written_for_each_alert_need_not_be_undone_alone() {
         deliveries::ADD_TO_BACKLOG,
         deliveries::SETTLE,
         deliveries::RETRY,
-        deliveries::UNBLOCK_FIRST,
+        deliveries::UNBLOCK,
         deliveries::ATTEMPT_INSERT,
+        deliveries::ATTEMPT_BLOCK_INSERT,
         deliveries::SET_CIRCUIT,
     ] {
         assert!(!may_be_undone_alone(statement), "{statement}");
