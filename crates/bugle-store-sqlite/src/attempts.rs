@@ -1,7 +1,7 @@
 //! Attempts: what was sent and what came back. They are kept in blocks, as what was sent to one receiver is much the same each
 //! time; earlier versions kept each in its own row. In a block an attempt is a [line] of JSON and the two bodies.
 
-use std::{borrow::Cow, slice};
+use std::{borrow::Cow, mem, slice};
 
 use bugle_model::{
     Attempt, DeliveryId, Timestamp, Verdict,
@@ -11,7 +11,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize, de};
 
 use crate::{
-    blocks::{BYTES_MAX, Unpacked, broken, divide, push},
+    blocks::{Unpacked, broken, is_full, push},
     codec::{Packer, decode, unwritten},
     line,
     sql::deliveries as sql,
@@ -120,19 +120,18 @@ impl Written {
         let mut attempts: Vec<_> = attempts.enumerate().collect();
         // What is sent to several destinations is the same, and takes next to nothing when it stands together.
         attempts.sort_by(|(_, one), (_, other)| one.request.body.cmp(&other.request.body));
-        let pieces = attempts.into_iter().map(|(position, attempt)| Ok((position, write(attempt)?)));
-        let pieces = pieces.collect::<serde_json::Result<Vec<_>>>().map_err(unwritten)?;
-        let (mut places, mut blocks) = (Vec::with_capacity(pieces.len()), Vec::new());
-        let (mut packer, mut bytes) = (Packer::default(), Vec::with_capacity(BYTES_MAX));
-        for (some, _) in divide(&pieces, |(_, piece)| piece.len()) {
-            bytes.clear();
-            let mut attempts = 0;
-            for (position, piece) in some {
-                push(&mut bytes, attempts, piece);
-                places.push((*position, Place { block: blocks.len(), piece: attempts }));
-                attempts += 1;
+        let (mut places, mut blocks) = (Vec::with_capacity(attempts.len()), Vec::new());
+        let (mut packer, mut bytes, mut count) = (Packer::default(), Vec::new(), 0);
+        let mut attempts = attempts.into_iter().peekable();
+        while let Some((position, attempt)) = attempts.next() {
+            places.push((position, Place { block: blocks.len(), piece: count }));
+            push(&mut bytes, count, &write(attempt).map_err(unwritten)?);
+            count += 1;
+            if attempts.peek().is_none() || is_full(usize::try_from(count).unwrap_or(usize::MAX), bytes.len())
+            {
+                blocks.push(Block { attempts: mem::take(&mut count), packed: packer.pack_bytes(&bytes)? });
+                bytes.clear();
             }
-            blocks.push(Block { attempts, packed: packer.pack_bytes(&bytes)? });
         }
         places.sort_unstable_by_key(|(position, _)| *position);
         let places = places.into_iter().map(|(_, place)| place).collect();
@@ -181,7 +180,7 @@ impl<'a> Recorder<'a> {
         let block = self.blocks.get_mut(place.block);
         let RecordedBlock { block, id, is_there } =
             block.ok_or_else(|| broken("an attempt's block was not written"))?;
-        if !std::mem::replace(is_there, true) {
+        if !mem::replace(is_there, true) {
             let values = params![*id, *id + block.attempts - 1, block.packed];
             self.insert_block.execute(values)?;
         }

@@ -16,17 +16,22 @@ pub(crate) const BYTES_MAX: usize = 48 * 1024;
 /// Before each piece: its number and how long it is.
 const HEAD: usize = size_of::<i64>() + size_of::<u32>();
 
+/// Whether a block of so many pieces and bytes takes no more.
+pub(crate) fn is_full(pieces: usize, bytes: usize) -> bool {
+    pieces >= PIECES_MAX || bytes >= BYTES_MAX
+}
+
 /// Some pieces for one block, or the rest that is too few for one.
 pub(crate) fn divide<P>(pieces: &[P], bytes_of: impl Fn(&P) -> usize) -> impl Iterator<Item = (&[P], bool)> {
     let mut rest = pieces;
     std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let is_in = |piece: &&P| {
-            let has_room = bytes < BYTES_MAX;
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(piece) = rest.get(count)
+            && !is_full(count, bytes)
+        {
+            count += 1;
             bytes += bytes_of(piece);
-            has_room
-        };
-        let count = rest.iter().take(PIECES_MAX).take_while(is_in).count();
+        }
         let (some, after) = rest.split_at_checked(count)?;
         rest = after;
         (!some.is_empty()).then_some((some, count >= PIECES_MIN))
