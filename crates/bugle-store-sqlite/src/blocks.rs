@@ -1,5 +1,6 @@
 //! Documents that come together are kept together: their texts repeat each other, so that packed as one they take a fraction
-//! of the pages, and of the time to pack them. What is in a block are *pieces*, each with a number by which it is found.
+//! of the pages, and of the time to pack them. What is in a block are *pieces*, each with a number by which it is found. The bytes of
+//! one that was deleted stay until the last goes, and the block with it.
 
 use std::io;
 
