@@ -201,7 +201,8 @@ pub(crate) fn of(connection: &Connection, delivery: DeliveryId) -> rusqlite::Res
         attempts.push(if has_document {
             Attempt { number, ..decode(row, 2)? }
         } else {
-            let block: i64 = block_of.query_row([id], |row| row.get(0))?;
+            let block: Option<i64> = block_of.query_row([id], |row| row.get(0)).optional()?;
+            let block = block.ok_or_else(|| broken("an attempt's block is not there"))?;
             let piece = unpacked.piece(connection, sql::ATTEMPT_BLOCK, block, id - block)?;
             read(piece, number).map_err(broken)?
         });

@@ -8,8 +8,6 @@ use rusqlite::{Connection, OptionalExtension, types::Type};
 
 use crate::codec::unpack;
 
-/// Fewer are kept in rows of their own.
-const PIECES_MIN: usize = 4;
 /// Pieces in a block: whoever reads one unpacks the others too.
 const PIECES_MAX: usize = 32;
 /// Bytes in a block, but for its last piece.
@@ -20,23 +18,6 @@ const HEAD: usize = size_of::<i64>() + size_of::<u32>();
 /// Whether a block of so many pieces and bytes takes no more.
 pub(crate) fn is_full(pieces: usize, bytes: usize) -> bool {
     pieces >= PIECES_MAX || bytes >= BYTES_MAX
-}
-
-/// Some pieces for one block, or the rest that is too few for one.
-pub(crate) fn divide<P>(pieces: &[P], bytes_of: impl Fn(&P) -> usize) -> impl Iterator<Item = (&[P], bool)> {
-    let mut rest = pieces;
-    std::iter::from_fn(move || {
-        let (mut count, mut bytes) = (0, 0);
-        while let Some(piece) = rest.get(count)
-            && !is_full(count, bytes)
-        {
-            count += 1;
-            bytes += bytes_of(piece);
-        }
-        let (some, after) = rest.split_at_checked(count)?;
-        rest = after;
-        (!some.is_empty()).then_some((some, count >= PIECES_MIN))
-    })
 }
 
 /// Adds a piece to what is to be packed.

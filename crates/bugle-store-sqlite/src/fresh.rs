@@ -13,7 +13,6 @@ use bugle_store::StoreError;
 use rusqlite::Connection;
 
 use crate::{
-    blocks::divide,
     codec::Packer,
     kept::Kept,
     receipt_blocks,
@@ -73,7 +72,7 @@ pub(crate) fn insert<'a>(
 ) -> rusqlite::Result<Vec<&'a Kept>> {
     let mut packer = Packer::default();
     let mut new = Vec::with_capacity(receipts.len());
-    for (some, is_block) in divide(receipts, |kept| kept.bytes().len()) {
+    for (some, is_block) in receipt_blocks::divide(receipts) {
         if is_block {
             new.extend(receipt_blocks::insert(connection, &mut packer, some)?);
         } else {

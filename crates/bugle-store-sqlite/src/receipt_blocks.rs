@@ -6,11 +6,31 @@ use bugle_model::Receipt;
 use rusqlite::{Connection, params};
 
 use crate::{
-    blocks::{BYTES_MAX, Unpacked, broken, push},
+    blocks::{BYTES_MAX, Unpacked, broken, is_full, push},
     codec::Packer,
     kept::Kept,
     sql::receipts as sql,
 };
+
+/// Fewer are kept in rows of their own.
+const RECEIPTS_MIN: usize = 4;
+
+/// Some receipts for one block, or the rest that is too few for one.
+pub(crate) fn divide(receipts: &[Arc<Kept>]) -> impl Iterator<Item = (&[Arc<Kept>], bool)> {
+    let mut rest = receipts;
+    std::iter::from_fn(move || {
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(kept) = rest.get(count)
+            && !is_full(count, bytes)
+        {
+            count += 1;
+            bytes += kept.bytes().len();
+        }
+        let (some, after) = rest.split_at_checked(count)?;
+        rest = after;
+        (!some.is_empty()).then_some((some, count >= RECEIPTS_MIN))
+    })
+}
 
 /// Inserts receipts and their block; returns those that were not there already.
 pub(crate) fn insert<'a>(

@@ -135,6 +135,9 @@ async fn a_block_goes_with_the_last_attempt_in_it() {
     for id in [1, 10, COUNT / 2, COUNT - 4, COUNT] {
         assert_eq!(attempts(&store, id).await.first().unwrap().request, attempt(id, 1).request);
     }
+    let taken = "SELECT count(*) FROM attempt_block a JOIN attempt_block b \
+        ON b.id > a.id AND b.id <= a.last_attempt_id";
+    assert_eq!(ask(folder.path(), taken), 0);
     let lost = "SELECT count(*) FROM attempt a WHERE document = '' AND NOT EXISTS \
         (SELECT 1 FROM attempt_block WHERE a.id BETWEEN id AND last_attempt_id)";
     assert_eq!(ask(folder.path(), lost), 0);

@@ -11,7 +11,8 @@ use std::{
 use bugle_model::EventId;
 use bugle_platforms::dialect::Documents;
 
-/// Events whose documents are kept. A lane that is farther behind the others writes its own.
+/// Events whose documents are kept: 5 MB if all are as large as they may be, some 400 KB as they usually are. A lane that is
+/// farther behind the others writes its own.
 const EVENTS_MAX: usize = 128;
 
 /// Those of the latest events.
