@@ -30,14 +30,15 @@ export async function run(stage) {
   await theirs.getByRole("heading", { level: 1, name: "Now" }).waitFor();
 
   await row.getByRole("link").click();
-  // Their page may look for news between that and being loaded anew, and is told that they are out.
+  // Their page may look for news after that, is told that they are out and leads to signing in by itself.
   watched.expected.add(401);
   await page.getByRole("button", { name: "Disable" }).click();
   await page.getByRole("button", { name: "Yes" }).click();
   await page.getByText("Disabled", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Enable" }).waitFor();
-  await theirs.reload();
-  await theirs.waitForURL(/\/sign-in/);
+  const later = await theirs.context().newPage();
+  await later.goto("/");
+  await later.waitForURL(/\/sign-in/);
 
   await page.goto("/settings/audit?about=user");
   const entry = page.getByRole("row").filter({ hasText: "Changed the user" }).filter({ hasText: "nora@example.net" }).first();
