@@ -26,6 +26,8 @@ const OPENED_MAX: u32 = 1_000;
 const COST_MAX: u32 = 8_000;
 /// With so many ids of a search in between, it is faster to ask whether it finds one than to go on to it.
 const FAR: i64 = 256;
+/// The owner of those that nobody has.
+const NOBODY: &str = "";
 /// What it takes to ask that, in microseconds: 57 for a word, with a million incidents and while the index kept places too.
 const COST_OF_ONE: u32 = 100;
 
@@ -154,12 +156,15 @@ impl Read {
 /// All that is asked for, each as a run. One alone is asked for as many as the page needs.
 fn runs<'f>(filter: &'f IncidentFilter, search: Option<&'f str>, needed: u32) -> Vec<Run<'f>> {
     let statuses = filter.statuses.as_slice();
+    let owner = filter.owner.as_deref();
     let by_status = match filter.severity {
-        Some(severity) => Some(Index::Severity(severity, statuses)),
-        None => (!statuses.is_empty()).then_some(Index::Statuses(statuses)),
+        Some(severity) => Some(Index::Severity(severity, statuses, owner)),
+        None if statuses.is_empty() => None,
+        None if owner == Some(NOBODY) => Some(Index::NobodysIn(statuses)),
+        None => Some(Index::Statuses(statuses)),
     };
     let by_words = search.map(Index::Words);
-    let by_owner = filter.owner.as_deref().map(Index::Owner);
+    let by_owner = owner.filter(|owner| *owner != NOBODY || by_status.is_none()).map(Index::Owner);
     let by_platform = filter.platform.as_deref().map(Index::Platform);
     let mut indexes: Vec<_> = [by_owner, by_platform, by_status, by_words].into_iter().flatten().collect();
     if indexes.is_empty() {
@@ -242,8 +247,10 @@ enum Index<'f> {
     Owner(&'f str),
     Platform(&'f str),
     Statuses(&'f [IncidentStatus]),
-    /// Of any status where none is given.
-    Severity(Severity, &'f [IncidentStatus]),
+    /// Of any status where none is given. Where an owner is, only those that somebody has, or only those that nobody has.
+    Severity(Severity, &'f [IncidentStatus], Option<&'f str>),
+    /// What nobody has of these statuses.
+    NobodysIn(&'f [IncidentStatus]),
 }
 
 impl Index<'_> {
@@ -253,7 +260,11 @@ impl Index<'_> {
         match self {
             Self::All => (32, 64),
             Self::Words(_) => (64, 8_192),
-            Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => (16, 256),
+            Self::Owner(_)
+            | Self::Platform(_)
+            | Self::Statuses(_)
+            | Self::Severity(..)
+            | Self::NobodysIn(_) => (16, 256),
         }
     }
 
@@ -261,9 +272,12 @@ impl Index<'_> {
     const fn cost(self, asked: u32) -> u32 {
         match self {
             Self::Words(_) => 1_000 + asked / 8,
-            Self::All | Self::Owner(_) | Self::Platform(_) | Self::Statuses(_) | Self::Severity(..) => {
-                10 + asked / 4
-            }
+            Self::All
+            | Self::Owner(_)
+            | Self::Platform(_)
+            | Self::Statuses(_)
+            | Self::Severity(..)
+            | Self::NobodysIn(_) => 10 + asked / 4,
         }
     }
 
@@ -288,11 +302,14 @@ impl Index<'_> {
             Self::Owner(owner) => by(sql::IDS_WITH_OWNER, &owner),
             Self::Platform(platform) => by(sql::IDS_OF_PLATFORM, &platform),
             Self::Statuses(statuses) => by_status(sql::IDS_IN_STATUSES, statuses),
-            Self::Severity(severity, statuses) => {
+            Self::Severity(severity, statuses, owner) => {
                 let mut statement = by_status(sql::IDS_WITH_SEVERITY_IN_STATUSES, statuses)?;
                 statement.raw_bind_parameter(10, severity.code())?;
+                statement.raw_bind_parameter(11, (owner != Some(NOBODY)).then_some(0))?;
+                statement.raw_bind_parameter(12, owner.is_none_or(|owner| owner == NOBODY).then_some(1))?;
                 Ok(statement)
             }
+            Self::NobodysIn(statuses) => by_status(sql::IDS_OF_NOBODY_IN_STATUSES, statuses),
         }
     }
 }

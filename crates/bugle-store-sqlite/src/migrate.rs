@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0015_held_by_event.sql"),
     include_str!("../migrations/0016_words_that_meet.sql"),
     include_str!("../migrations/0017_attempts_in_blocks.sql"),
+    include_str!("../migrations/0018_nobodys_incidents.sql"),
 ];
 
 /// The step that leaves the index of words empty.

@@ -16,21 +16,28 @@ const LITTLE: u32 = 6_500;
 /// Many incidents, of which one in 500 is of a status, one of a severity, one of an owner, one of a platform, and one
 /// has a word of its own. Every other one is of a service of its own.
 fn stored() -> Connection {
+    stored_as(|id, usual| Incident {
+        status: if id % 500 == 1 { IncidentStatus::Acknowledged } else { IncidentStatus::Open },
+        severity: if id % 500 == 2 { Severity::Critical } else { Severity::High },
+        owner: (id % 500 == 3).then(|| "ada@example.com".to_owned()),
+        platform: if id % 500 == 4 { "grafana" } else { "datadog" }.to_owned(),
+        title: if id % 500 == 5 { "Disk nearly full" } else { "Disk full" }.to_owned(),
+        service: Some(if id % 2 == 0 { "even" } else { "odd" }.to_owned()),
+        ..usual
+    })
+}
+
+fn stored_as(of: impl Fn(i64, Incident) -> Incident) -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     crate::migrate::migrate(&mut connection).unwrap();
     let transaction = connection.transaction().unwrap();
     let mut packer = Packer::default();
     for id in 1..=STORED {
-        let incident = Incident {
-            status: if id % 500 == 1 { IncidentStatus::Acknowledged } else { IncidentStatus::Open },
-            severity: if id % 500 == 2 { Severity::Critical } else { Severity::High },
-            owner: (id % 500 == 3).then(|| "ada@example.com".to_owned()),
-            platform: if id % 500 == 4 { "grafana" } else { "datadog" }.to_owned(),
-            title: if id % 500 == 5 { "Disk nearly full" } else { "Disk full" }.to_owned(),
-            service: Some(if id % 2 == 0 { "even" } else { "odd" }.to_owned()),
+        let usual = Incident {
             grouping_key: format!("key-{id}"),
             ..sample::incident(id, IntegrationId::from_i64(1))
         };
+        let incident = of(id, usual);
         let document = Document::own(&incident, &mut packer).unwrap();
         let written = WrittenIncident::new(incident, document);
         let words = incidents::store(&transaction, &written, &mut Tally::of_incidents()).unwrap();
@@ -82,6 +89,38 @@ fn what_is_rare_is_found_at_once() {
     ] {
         let expected = where_it_is(|of| of == rest);
         assert_eq!(all(&connection, &filter, 200, LITTLE), (expected, 1), "{filter:?}");
+    }
+}
+
+/// Whatever is fixed somebody has, and it is every other one.
+#[test]
+fn a_status_and_nobody_that_never_meet_cost_little() {
+    let connection = stored_as(|id, usual| {
+        let is_fixed = id % 2 == 0;
+        Incident {
+            status: if is_fixed { IncidentStatus::Fixed } else { IncidentStatus::Open },
+            severity: Severity::High,
+            owner: is_fixed.then(|| "ada@example.com".to_owned()),
+            resolved_at: is_fixed.then_some(usual.updated_at),
+            ..usual
+        }
+    });
+    let nobodys = |status, severity| IncidentFilter {
+        statuses: vec![status],
+        severity,
+        owner: Some(String::new()),
+        ..IncidentFilter::default()
+    };
+    let every_other: Vec<i64> = (1..=STORED).rev().filter(|id| id % 2 == 1).collect();
+    for severity in [None, Some(Severity::High)] {
+        let of = |status| all(&connection, &nobodys(status, severity), 200, 1);
+        assert_eq!(of(IncidentStatus::Fixed), (vec![], 1), "{severity:?}");
+        assert_eq!(of(IncidentStatus::Open).0, every_other, "{severity:?}");
+        let adas = IncidentFilter {
+            owner: Some("ada@example.com".to_owned()),
+            ..nobodys(IncidentStatus::Open, severity)
+        };
+        assert!(all(&connection, &adas, 200, COST_MAX).0.is_empty(), "{severity:?}");
     }
 }
 

@@ -26,23 +26,57 @@ macro_rules! in_status {
     };
 }
 
+/// Two ordered runs: those that somebody has, and those that nobody has.
 macro_rules! with_severity_in_status {
     ($parameter:literal) => {
         concat!(
-            "SELECT id FROM incident INDEXED BY incident_by_severity WHERE severity = ?10 AND status = ",
+            with_severity_in_status!($parameter, "?10", "?11"),
+            " UNION ALL ",
+            with_severity_in_status!($parameter, "?10", "?12")
+        )
+    };
+    ($parameter:literal, $severity:literal, $is_nobodys:literal) => {
+        concat!(
+            "SELECT id FROM incident INDEXED BY incident_by_severity WHERE severity = ",
+            $severity,
+            " AND status = ",
             $parameter,
+            " AND (owner = '') = ",
+            $is_nobodys,
             " AND id < ?1"
+        )
+    };
+}
+
+/// Five ordered runs, one of each severity.
+macro_rules! nobodys_in_status {
+    ($parameter:literal) => {
+        concat!(
+            with_severity_in_status!($parameter, "0", "1"),
+            " UNION ALL ",
+            with_severity_in_status!($parameter, "1", "1"),
+            " UNION ALL ",
+            with_severity_in_status!($parameter, "2", "1"),
+            " UNION ALL ",
+            with_severity_in_status!($parameter, "3", "1"),
+            " UNION ALL ",
+            with_severity_in_status!($parameter, "4", "1")
         )
     };
 }
 
 macro_rules! open_with_severity {
     ($severity:literal) => {
+        concat!(open_with_severity!($severity, "0"), " UNION ALL ", open_with_severity!($severity, "1"))
+    };
+    ($severity:literal, $is_nobodys:literal) => {
         concat!(
             "SELECT severity, id, ",
             document_of!("incident"),
             " FROM incident INDEXED BY incident_by_severity WHERE status = 0 AND severity = ",
-            $severity
+            $severity,
+            " AND (owner = '') = ",
+            $is_nobodys
         )
     };
 }
@@ -90,12 +124,18 @@ statements! {
         in_status!("?6"), " UNION ALL ", in_status!("?7"), " UNION ALL ", in_status!("?8"), " UNION ALL ",
         in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
-    /// Seven such runs of one severity.
+    /// The same of one severity, of those that somebody or that nobody has.
     IDS_WITH_SEVERITY_IN_STATUSES = concat!(
         with_severity_in_status!("?3"), " UNION ALL ", with_severity_in_status!("?4"), " UNION ALL ",
         with_severity_in_status!("?5"), " UNION ALL ", with_severity_in_status!("?6"), " UNION ALL ",
         with_severity_in_status!("?7"), " UNION ALL ", with_severity_in_status!("?8"), " UNION ALL ",
         with_severity_in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
+    );
+    /// The same of those that nobody has.
+    IDS_OF_NOBODY_IN_STATUSES = concat!(
+        nobodys_in_status!("?3"), " UNION ALL ", nobodys_in_status!("?4"), " UNION ALL ", nobodys_in_status!("?5"),
+        " UNION ALL ", nobodys_in_status!("?6"), " UNION ALL ", nobodys_in_status!("?7"), " UNION ALL ",
+        nobodys_in_status!("?8"), " UNION ALL ", nobodys_in_status!("?9"), " ORDER BY id DESC LIMIT ?2"
     );
 
     WORST_OPEN = concat!(

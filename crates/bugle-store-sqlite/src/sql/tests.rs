@@ -89,6 +89,7 @@ fn ids_are_read_from_indexes_alone() {
         incidents::IDS_OF_PLATFORM,
         incidents::IDS_IN_STATUSES,
         incidents::IDS_WITH_SEVERITY_IN_STATUSES,
+        incidents::IDS_OF_NOBODY_IN_STATUSES,
     ] {
         let plan = plan(&connection, statement);
         let mut searches = plan.iter().filter(|line| line.starts_with("SEARCH"));
