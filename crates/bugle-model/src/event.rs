@@ -1,5 +1,7 @@
 //! An immutable fact on an incident's timeline.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,4 +143,19 @@ pub struct Event {
     pub alert: Option<Box<Alert>>,
     /// The incident as of this event.
     pub incident: Incident,
+}
+
+/// Bugle's own document of one event, once somebody has written it for a receiver: without what the vendor sent, and with
+/// it. Shared by all who tell of the event.
+#[derive(Debug, Default)]
+pub struct Documents {
+    without_raw: OnceLock<Vec<u8>>,
+    with_raw: OnceLock<Vec<u8>>,
+}
+
+impl Documents {
+    /// The place of the one or the other.
+    pub const fn place(&self, has_raw: bool) -> &OnceLock<Vec<u8>> {
+        if has_raw { &self.with_raw } else { &self.without_raw }
+    }
 }

@@ -1,8 +1,10 @@
 //! What a receiver that we call must offer: how events are written for it, and what its answers mean.
 
-use std::{collections::BTreeMap, fmt, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bugle_model::{CircuitPolicy, Event, RetryPolicy, Timestamp, Verdict, delivery::Reason};
+use bugle_model::{
+    CircuitPolicy, Event, RetryPolicy, Timestamp, Verdict, delivery::Reason, event::Documents,
+};
 use serde_json::{Map, Value};
 
 use crate::{scheme::Scheme, source::Setting};
@@ -28,13 +30,6 @@ pub struct Notice<'a> {
     pub incident_url: Option<&'a str>,
     /// Where Bugle's own document of the event is kept, for other destinations that are told of it.
     pub documents: Option<&'a Documents>,
-}
-
-/// Bugle's own document of one event, once somebody has written it: without what the vendor sent, and with it.
-#[derive(Debug, Default)]
-pub struct Documents {
-    without_raw: OnceLock<Vec<u8>>,
-    with_raw: OnceLock<Vec<u8>>,
 }
 
 /// How a destination wants it told.

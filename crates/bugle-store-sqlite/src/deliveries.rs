@@ -17,7 +17,7 @@ use crate::{
     attempts::{self, Place, Recorder},
     claims::{Claimed, Claims},
     codec::{Code, encode, moment, moment_or_none, state},
-    events::Events,
+    events::{Events, Known},
     readers::Readers,
     sql::deliveries as sql,
     tally::Tally,
@@ -74,8 +74,8 @@ pub(crate) async fn claim_due(
             }
             for id in ids {
                 let delivery = delivery_of.query_row([id], read)?;
-                let event = events.one(connection, delivery.event_id)?;
-                claimed.push(Due { delivery, event });
+                let Known { event, documents } = events.one(connection, delivery.event_id)?;
+                claimed.push(Due { delivery, event, documents });
             }
             if is_backwards {
                 claimed.reverse();

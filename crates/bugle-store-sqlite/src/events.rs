@@ -1,4 +1,5 @@
-//! The events that deliveries were claimed for lately, so that one with many destinations is not read anew for each.
+//! The events that deliveries were claimed for lately, so that one with many destinations is neither read nor written anew for
+//! each.
 //!
 //! An event never changes, so what is remembered is never wrong.
 
@@ -7,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bugle_model::{Event, EventId};
+use bugle_model::{Event, EventId, event::Documents};
 use rusqlite::Connection;
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Bytes of the events that are remembered, as JSON and not as packed: what repeats itself takes next to nothing stored, and
-/// all of it in memory.
+/// all of it in memory. The documents written of them, which are about as large, come on top.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The latest of them.
@@ -26,24 +27,30 @@ pub(crate) struct Events(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    by_id: HashMap<EventId, Arc<Event>>,
+    by_id: HashMap<EventId, Known>,
     /// With their bytes, the oldest first.
     order: VecDeque<(EventId, usize)>,
     bytes: usize,
 }
 
+/// An event and what was written of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) event: Arc<Event>,
+    pub(crate) documents: Arc<Documents>,
+}
+
 impl Events {
     /// An event, read if it is not remembered.
-    pub(crate) fn one(&self, connection: &Connection, id: EventId) -> rusqlite::Result<Arc<Event>> {
+    pub(crate) fn one(&self, connection: &Connection, id: EventId) -> rusqlite::Result<Known> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().by_id.get(&id) {
-            return Ok(Arc::clone(known));
+            return Ok(known.clone());
         }
         let (event, bytes) = connection.prepare_cached(sql::EVENT)?.query_row([id.as_i64()], |row| {
             Ok((Arc::new(decode(row, 0)?), unpacked_bytes(row.get_ref(0)?)))
         })?;
-        lock().remember(id, Arc::clone(&event), bytes);
-        Ok(event)
+        Ok(lock().remember(event, bytes))
     }
 
     /// A rest in which they are forgotten too.
@@ -59,10 +66,14 @@ impl Events {
 }
 
 impl Remembered {
-    fn remember(&mut self, id: EventId, event: Arc<Event>, bytes: usize) {
-        if self.by_id.insert(id, event).is_some() {
-            return;
+    /// As it is known now: somebody else may have read the same meanwhile.
+    fn remember(&mut self, event: Arc<Event>, bytes: usize) -> Known {
+        let id = event.id;
+        if let Some(known) = self.by_id.get(&id) {
+            return known.clone();
         }
+        let known = Known { event, documents: Arc::default() };
+        self.by_id.insert(id, known.clone());
         self.order.push_back((id, bytes));
         self.bytes += bytes;
         while self.bytes > BYTES_MAX
@@ -71,6 +82,7 @@ impl Remembered {
             self.by_id.remove(&oldest);
             self.bytes -= bytes;
         }
+        known
     }
 }
 
@@ -86,7 +98,8 @@ mod tests {
         let mut remembered = Remembered::default();
         let mut remember = |id: i64, bytes| {
             let event = Arc::new(sample::event(id, &sample::incident(1, IntegrationId::from_i64(1))));
-            remembered.remember(event.id, event, bytes);
+            let known = remembered.remember(event, bytes);
+            assert_eq!(known.event.id.as_i64(), id);
             let mut left: Vec<i64> = remembered.by_id.keys().map(|id| id.as_i64()).collect();
             left.sort_unstable();
             (left, remembered.order.len(), remembered.bytes)

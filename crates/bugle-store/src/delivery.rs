@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bugle_model::{
     Attempt, Delivery, DeliveryId, DeliveryState, DestinationId, Event, EventId, IncidentId, Timestamp,
+    event::Documents,
 };
 
 /// A delivery to be made.
@@ -28,6 +29,8 @@ pub struct Due {
     pub delivery: Delivery,
     /// Its event, snapshots included.
     pub event: Arc<Event>,
+    /// What was written of the event, for other deliveries of it as far as the store has them share it.
+    pub documents: Arc<Documents>,
 }
 
 /// How many deliveries a claim may hand out. Each kind has its own room, so that however many of one are due, they never

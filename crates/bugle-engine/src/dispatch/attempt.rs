@@ -6,11 +6,12 @@ use bugle_model::{
     Attempt, Destination, Event, Timestamp, Verdict,
     delivery::{AttemptRequest, AttemptResponse, Reason, Timing},
     destination::shown_url,
+    event::Documents,
     limits,
 };
 use bugle_platforms::{
     Dialect, Notice, Outbound,
-    dialect::{Documents, Response, Stamp, Wishes},
+    dialect::{Response, Stamp, Wishes},
 };
 use bugle_store::Due;
 use bytes::Bytes;
@@ -42,25 +43,14 @@ pub(super) enum Outcome {
     Skipped(String),
 }
 
-/// Makes one attempt at `due`, which was claimed.
+/// Makes one attempt at `due`, whether or not it is in the store.
 pub(super) async fn deliver(shared: &Shared, destination: &Destination, due: &Due) -> Outcome {
-    let documents = shared.documents.of(due.event.id);
-    attempt(shared, destination, due, documents.as_deref()).await
-}
-
-/// Makes one attempt at `due`, whether or not it is in the store. `documents` are those of its event, if they are kept.
-pub(super) async fn attempt(
-    shared: &Shared,
-    destination: &Destination,
-    due: &Due,
-    documents: Option<&Documents>,
-) -> Outcome {
     let began = shared.clock.now();
     let number = due.delivery.attempts.saturating_add(1);
     let Some(dialect) = (shared.dialect)(&destination.dialect) else {
         return unwritten(destination, number, began, no_dialect(destination));
     };
-    let written = match write(shared, destination, dialect, (&due.event, documents), began) {
+    let written = match write(shared, destination, dialect, (&due.event, shared.documents_of(due)), began) {
         Ok(Some(written)) => written,
         Ok(None) => return Outcome::Skipped(no_word(dialect, &due.event)),
         Err(detail) => return unwritten(destination, number, began, detail),

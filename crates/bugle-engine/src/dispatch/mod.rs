@@ -14,14 +14,17 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bugle_model::{
     Attempt, Circuit, Clock, Delivery, DeliveryId, DeliveryState, Destination, DestinationId, Event,
-    IncidentId, Verdict, delivery::AttemptRequest, destination::CircuitPhase,
+    IncidentId, Verdict, delivery::AttemptRequest, destination::CircuitPhase, event::Documents,
 };
 use bugle_platforms::{Dialect, table};
 use bugle_store::{Due, Store, StoreError};
@@ -33,7 +36,6 @@ use crate::send::Sender;
 mod attempt;
 pub mod circuit;
 mod circuit_log;
-mod documents;
 mod handle;
 mod lane;
 pub mod retry;
@@ -112,10 +114,16 @@ struct Shared {
     public_url: Option<String>,
     dialect: fn(&str) -> Option<&'static dyn Dialect>,
     records: mpsc::Sender<settler::Record>,
-    documents: documents::Latest,
+    /// So many lanes there are.
+    lanes: AtomicUsize,
 }
 
 impl Shared {
+    /// Where what is written of an event is kept. None when nobody else would want it.
+    fn documents_of<'a>(&self, due: &'a Due) -> Option<&'a Documents> {
+        (self.lanes.load(Ordering::Relaxed) > 1).then_some(&*due.documents)
+    }
+
     fn incident_url(&self, incident_id: IncidentId) -> Option<String> {
         self.public_url.as_ref().map(|base| format!("{base}/incidents/{incident_id}"))
     }
@@ -172,7 +180,7 @@ impl Dispatcher {
             public_url: parts.public_url.map(|url| url.trim_end_matches('/').to_owned()),
             dialect: parts.dialect,
             records,
-            documents: documents::Latest::default(),
+            lanes: AtomicUsize::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -223,7 +231,7 @@ impl Dispatcher {
                 lanes.by_destination.insert(id, handle);
             }
         }
-        self.shared.documents.set_lanes(lanes.by_destination.len());
+        self.shared.lanes.store(lanes.by_destination.len(), Ordering::Relaxed);
     }
 
     /// Says that deliveries to this destination were committed. Cheap; many calls become one look.
@@ -294,8 +302,8 @@ impl Dispatcher {
             created_at: now,
             settled_at: None,
         };
-        let due = Due { delivery, event: event.into() };
-        match attempt::attempt(&self.shared, destination, &due, None).await {
+        let due = Due { delivery, event: event.into(), documents: Arc::default() };
+        match attempt::deliver(&self.shared, destination, &due).await {
             attempt::Outcome::Tried(attempt) => Ok(*attempt),
             attempt::Outcome::Skipped(reason) => Err(reason),
         }

@@ -84,7 +84,7 @@ struct Shortened<'a> {
 /// texts are cut, then lists go, and at last everything but what names the alert; `data.truncated` is then true.
 pub(super) fn body(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, RenderError> {
     let Some(documents) = notice.documents else { return write(notice, include_raw) };
-    let place = if include_raw { &documents.with_raw } else { &documents.without_raw };
+    let place = documents.place(include_raw);
     if let Some(body) = place.get() {
         return Ok(body.clone());
     }

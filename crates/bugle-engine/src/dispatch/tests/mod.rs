@@ -206,6 +206,7 @@ pub(super) fn due(attempts: u32, at: Timestamp) -> bugle_store::Due {
     let untried = store::delivery(1, DestinationId::from_i64(1), IncidentId::from_i64(1), 1, at);
     bugle_store::Due {
         event: store::event(&untried).into(),
+        documents: std::sync::Arc::default(),
         delivery: bugle_model::Delivery { attempts, ..untried },
     }
 }

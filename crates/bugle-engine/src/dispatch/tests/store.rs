@@ -227,7 +227,11 @@ impl Store for MemoryStore {
             }
             *left -= 1;
             row.is_claimed = true;
-            claim.due.push(Due { delivery: row.delivery.clone(), event: row.event.clone().into() });
+            claim.due.push(Due {
+                delivery: row.delivery.clone(),
+                event: row.event.clone().into(),
+                documents: Arc::default(),
+            });
         }
         Ok(claim)
     }
