@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -188,28 +188,32 @@ impl SourceFacts {
     }
 }
 
-/// What a vendor sent: JSON that is kept as it was written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Raw(Box<RawValue>);
+/// What a vendor sent: JSON that is kept as it was written. Nobody looks at it before it is written into other JSON, where
+/// what is none becomes `null`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(Box<str>);
 
-impl From<Box<RawValue>> for Raw {
-    fn from(text: Box<RawValue>) -> Self {
-        Self(text)
+impl Raw {
+    /// `text` is JSON.
+    pub fn new(text: String) -> Self {
+        Self(text.into_boxed_str())
     }
-}
 
-impl std::ops::Deref for Raw {
-    type Target = RawValue;
-
-    fn deref(&self) -> &RawValue {
+    /// Its text.
+    pub const fn get(&self) -> &str {
         &self.0
     }
 }
 
-impl PartialEq for Raw {
-    fn eq(&self, other: &Self) -> bool {
-        self.get() == other.get()
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).ok().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
     }
 }
 

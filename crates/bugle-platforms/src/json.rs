@@ -14,7 +14,6 @@ mod time;
 use std::{borrow::Cow, fmt};
 
 use bugle_model::signal::Raw;
-use serde_json::value::RawValue;
 
 /// Room for the text of a usual alert, so that writing it does not grow it step by step.
 const RAW_BYTES_USUAL: usize = 1_024;
@@ -220,11 +219,19 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same as compact JSON text with exact numbers, for [`bugle_model::Signal::raw`].
+    /// The same as compact JSON text with exact numbers, for [`bugle_model::Signal::raw`]. None where a number is one that
+    /// only Python reads.
     pub fn to_raw(&self) -> Option<Raw> {
         let mut text = String::with_capacity(RAW_BYTES_USUAL);
-        self.write(&mut text).ok()?;
-        RawValue::from_string(text).ok().map(Raw::from)
+        self.has_no_python().then(|| self.write(&mut text).ok().map(|()| Raw::new(text)))?
+    }
+
+    fn has_no_python(&self) -> bool {
+        match self {
+            Self::Number(text) => text.ends_with(|last: char| last.is_ascii_digit()),
+            Self::Array(items) => items.iter().all(Self::has_no_python),
+            _ => self.pairs().iter().all(|(_, value)| value.has_no_python()),
+        }
     }
 }
 

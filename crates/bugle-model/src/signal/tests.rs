@@ -58,3 +58,19 @@ fn what_was_only_ever_heard_of_in_part_stays_partial_until_the_whole_comes() {
     let ended = ended.over(known());
     assert_eq!((ended.title.as_str(), ended.status), ("CPU of web-01", SignalStatus::Resolved));
 }
+
+#[test]
+fn what_a_vendor_sent_is_kept_as_it_was_written_and_never_breaks_other_json() {
+    for (text, expected) in [
+        (r#"{"a":1.10,"a":1e999}"#, r#"{"a":1.10,"a":1e999}"#),
+        ("[NaN]", "null"),
+        ("{}}", "null"),
+        ("", "null"),
+    ] {
+        let signal = Signal { raw: Some(Raw::new(text.to_owned())), ..Signal::default() };
+        let written = serde_json::to_string(&signal).unwrap();
+        assert!(written.ends_with(&format!(r#""raw":{expected}}}"#)), "{written}");
+        let read: Signal = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.raw.as_ref().map_or("null", Raw::get), expected);
+    }
+}

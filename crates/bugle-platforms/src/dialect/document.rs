@@ -1,8 +1,12 @@
 //! The document that Bugle's own dialects write: the event, its incident and its alert, as the API shows them.
 
-use bugle_model::{Actor, Alert, EventId, Incident, Timestamp, event::FieldChange, signal::cut};
+use bugle_model::{
+    Actor, Alert, EventId, Incident, Timestamp,
+    event::FieldChange,
+    signal::{Raw, cut},
+};
 use serde::Serialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::{Notice, RenderError};
 
@@ -77,7 +81,7 @@ struct Shortened<'a> {
     fields: Map<String, Value>,
     /// Written as it was received, with exact numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    raw: Option<&'a RawValue>,
+    raw: Option<&'a Raw>,
 }
 
 /// The document as compact JSON of at most 20 kB. Of one that would be larger, what the vendor sent goes first, then long
@@ -96,7 +100,7 @@ pub(super) fn body(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, Re
 
 fn write(notice: &Notice<'_>, include_raw: bool) -> Result<Vec<u8>, RenderError> {
     let alert = notice.event.alert.as_deref();
-    let raw = alert.and_then(|alert| alert.signal.raw.as_deref()).filter(|_| include_raw);
+    let raw = alert.and_then(|alert| alert.signal.raw.as_ref()).filter(|_| include_raw);
     let whole = Whole {
         event: event_view(notice),
         incident: incident_view(notice),

@@ -193,7 +193,7 @@ fn roots(notice: &Notice<'_>, include_raw: bool) -> Result<Map<String, Value>, R
     roots.insert("incident".into(), document::incident(notice)?);
     if let Some(alert) = notice.event.alert.as_deref() {
         let mut fields = document::alert_fields(alert)?;
-        if let Some(raw) = alert.signal.raw.as_deref().filter(|_| include_raw) {
+        if let Some(raw) = alert.signal.raw.as_ref().filter(|_| include_raw) {
             let raw = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
             fields.insert("raw".into(), raw);
         }

@@ -5,9 +5,9 @@ use bugle_model::{
     event::FieldChange,
     id::{AlertId, EventId, IncidentId, IntegrationId, ReceiptId},
     incident::{AlertCounts, DeclaredSeverity, Ticket},
-    signal::{Link, Measurement},
+    signal::{Link, Measurement, Raw},
 };
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::*;
 use crate::{
@@ -47,7 +47,7 @@ fn alert() -> Alert {
                 ..Measurement::default()
             }],
             started_at: Some(at(-60)),
-            raw: Some(RawValue::from_string(raw.into()).unwrap().into()),
+            raw: Some(Raw::new(raw.into())),
             ..Signal::default()
         },
         signals: 3,
@@ -236,7 +236,7 @@ fn a_large_document_is_cut_below_20_kb_and_still_names_everything() {
     };
     let mut large = event();
     alert_of(&mut large, &|signal| {
-        signal.raw = RawValue::from_string(format!("\"{}\"", "x".repeat(30_000))).ok().map(Into::into);
+        signal.raw = Some(Raw::new(format!("\"{}\"", "x".repeat(30_000))));
     });
     check(&large, &["/data/alert/raw"], &["/data/alert/description"]);
     alert_of(&mut large, &|signal| signal.description = Some("é".repeat(15_000)));

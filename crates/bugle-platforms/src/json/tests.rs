@@ -178,6 +178,9 @@ fn what_only_python_reads_is_read_when_asked_for() {
     ] {
         let read = parse_as_python(body.as_bytes()).ok().map(|value| value.to_string());
         assert_eq!(read.as_deref(), expected, "{body}");
+        let has_a_word = body.contains(['N', 'I']);
+        let raw = parse_as_python(body.as_bytes()).ok().and_then(|value| value.to_raw());
+        assert_eq!(raw.is_some(), expected.is_some() && !has_a_word, "{body}");
     }
     fault(b"[NaN]");
     let Value::IllNamed(object) = parse_as_python(br#"{"b\udfff":null,"c":1}"#).unwrap() else { panic!() };

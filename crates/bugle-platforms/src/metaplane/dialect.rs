@@ -158,7 +158,7 @@ fn ended_at(alert: &Alert) -> Option<Timestamp> {
 
 /// The monitor as Metaplane told of it.
 fn own_monitor(alert: &Alert) -> Option<Value> {
-    let raw = exact::parse(alert.signal.raw.as_deref()?.get().as_bytes()).ok()?;
+    let raw = exact::parse(alert.signal.raw.as_ref()?.get().as_bytes()).ok()?;
     let mut affected = raw.get("affectedMonitors")?.items().first()?.to_serde();
     let members = affected.as_object_mut()?;
     for (name, default) in [("group", Value::Null), ("connections", json!([]))] {

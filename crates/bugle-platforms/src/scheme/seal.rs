@@ -13,6 +13,20 @@ use super::{
 
 /// Header names that hold credentials, whatever the scheme.
 const CREDENTIAL_HEADERS: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-api-key"];
+/// Header names that most calls have and that hold none.
+const USUAL_HEADERS: &[&str] = &[
+    "host",
+    "accept",
+    "connection",
+    "user-agent",
+    "content-type",
+    "content-length",
+    "accept-encoding",
+    "traceparent",
+    "x-request-id",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+];
 /// Parts of header and parameter names that tell of a credential.
 const CREDENTIAL_WORDS: &[&str] = &["token", "secret", "password", "passwd", "api-key", "api_key", "apikey"];
 /// An end of header and parameter names that does.
@@ -158,7 +172,8 @@ fn holds_credential(name: &str, schemes: &[Scheme]) -> bool {
     if schemes.iter().any(|scheme| is_signed_with(scheme, name)) {
         return false;
     }
-    CREDENTIAL_HEADERS.contains(&name) || sounds_like_credential(name)
+    let is_usual = USUAL_HEADERS.contains(&name);
+    !is_usual && (CREDENTIAL_HEADERS.contains(&name) || sounds_like_credential(name))
 }
 
 /// Whether a header called `name`, whatever its case, sounds as if it held a credential.
@@ -188,4 +203,16 @@ fn is_credential_parameter(name: &str, schemes: &[Scheme]) -> bool {
 
 fn sounds_like_credential(name: &str) -> bool {
     name.ends_with(CREDENTIAL_END) || CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_would_not_be_sealed_either_if_it_were_looked_at() {
+        for name in USUAL_HEADERS {
+            assert!(!CREDENTIAL_HEADERS.contains(name) && !sounds_like_credential(name), "{name}");
+        }
+    }
 }

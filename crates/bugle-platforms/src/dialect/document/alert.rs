@@ -2,10 +2,9 @@
 
 use bugle_model::{
     Alert, AlertId, IncidentId, IntegrationId, Signal, Timestamp,
-    signal::{Correlation, Entity, Labels, Link, Measurement, Related, SourceFacts},
+    signal::{Correlation, Entity, Labels, Link, Measurement, Raw, Related, SourceFacts},
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 #[derive(Serialize)]
 pub(super) struct AlertView<'a> {
@@ -58,12 +57,12 @@ pub(super) struct AlertView<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     creation: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    raw: Option<&'a RawValue>,
+    raw: Option<&'a Raw>,
 }
 
 impl<'a> AlertView<'a> {
     /// `raw` is what the vendor sent, where it shall be told too.
-    pub(super) fn of(alert: &'a Alert, raw: Option<&'a RawValue>) -> Self {
+    pub(super) fn of(alert: &'a Alert, raw: Option<&'a Raw>) -> Self {
         // Whole, so that a field that is added to a signal is not forgotten here.
         let Signal {
             fingerprint: _,

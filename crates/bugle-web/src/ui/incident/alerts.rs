@@ -107,7 +107,7 @@ const fn state(alert: &Alert) -> Tag<'static> {
 pub(super) fn chosen(alert: &Alert, incident: &Incident, now: Timestamp) -> Chosen {
     let is_one_of_many = incident.alerts.total > 1;
     let signal = &alert.signal;
-    let raw = signal.raw.as_deref().map(|raw| Json::of(raw.get(), JSON_BYTES_MAX));
+    let raw = signal.raw.as_ref().map(|raw| Json::of(raw.get(), JSON_BYTES_MAX));
     let mut normalised = signal.clone();
     normalised.raw = None;
     let normalised = serde_json::to_string(&normalised).unwrap_or_default();
