@@ -10,6 +10,8 @@ use rusqlite::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::turn::Turn;
+
 /// A state that is stored as an integer. The numbers are part of the schema.
 pub(crate) trait Code: Copy {
     fn code(self) -> i64;
@@ -76,6 +78,7 @@ pub(crate) struct Packer {
     table: CompressTable,
     text: Vec<u8>,
     packed: Vec<u8>,
+    turn: Turn,
 }
 
 impl Packer {
@@ -94,6 +97,7 @@ impl Packer {
 
     /// Packs bytes; they begin with their length.
     pub(crate) fn pack_bytes(&mut self, bytes: &[u8]) -> rusqlite::Result<Vec<u8>> {
+        self.turn.pass();
         self.packed.resize(get_maximum_output_size(bytes.len()), 0);
         let length = compress_into_with_table(bytes, &mut self.packed, &mut self.table).map_err(unwritten)?;
         let size = u32::try_from(bytes.len()).map_err(unwritten)?;

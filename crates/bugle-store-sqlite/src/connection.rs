@@ -9,7 +9,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::OpenError;
+use crate::{OpenError, turn::Turn};
 
 /// The database's name in its folder.
 const DATABASE: &str = "bugle.db";
@@ -19,6 +19,8 @@ const LOCK: &str = "bugle.lock";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More statements than there are, so that none is ever prepared twice.
 const STATEMENTS_CACHED: usize = 128;
+/// Instructions of SQLite's machine after which the writer looks whether its turn is over: an insert has some 50.
+const STEPS_BETWEEN_TURNS: i32 = 250;
 /// A write-ahead log that grew beyond this is cut back when it begins anew.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
@@ -74,7 +76,7 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, OpenError> {
     owner_only(OpenOptions::new().write(true).create(true).truncate(false))
         .open(&path)
         .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
-    let connection = Connection::open_with_flags(
+    let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
@@ -83,6 +85,12 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     configure(&connection, Role::Writer)?;
+    let mut turn = Turn::default();
+    let pass = move || {
+        turn.pass();
+        false
+    };
+    connection.progress_handler(STEPS_BETWEEN_TURNS, Some(pass))?;
     Ok(connection)
 }
 

@@ -49,6 +49,7 @@ mod retention;
 mod sql;
 mod store;
 mod tally;
+mod turn;
 mod underway;
 mod users;
 mod words;
