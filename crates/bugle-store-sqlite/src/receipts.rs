@@ -17,6 +17,7 @@ use crate::{
     receipt_blocks::delete_if_unused,
     recent::{Body, Recent},
     sql::receipts as sql,
+    turn,
     underway::{Held, SendersId},
     writer::{Abort, Shield, Writer},
 };
@@ -45,6 +46,7 @@ pub(crate) async fn append(
     writer: &Writer,
     receipt: Receipt,
 ) -> Result<Appended, StoreError> {
+    turn::call_comes();
     match journal.append(DOING, &receipt).await? {
         Outcome::Kept(appended) => Ok(appended),
         Outcome::ForDatabase(held) => append_at_once(journal.recent(), writer, receipt, held).await,

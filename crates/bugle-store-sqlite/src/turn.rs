@@ -1,16 +1,50 @@
-//! Letting others have the core.
+//! Letting callers have the core.
 //!
-//! Work of some milliseconds and a call that waits may find themselves on the same core while the other is idle: the system
-//! moves a thread only now and then, and lets what runs go on for its slice, 3 ms on Linux. So such work offers its core now
-//! and then to whoever waits for it, which costs less than a microsecond when nobody does.
+//! A thread that has work for some milliseconds and one that a caller waits for may find themselves on the same core while
+//! another is idle: the system moves a thread only now and then, and lets the one that runs go on for its slice, 3 ms on Linux.
+//! So while calls come, such work offers its core now and then to whoever waits for it.
 
 use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 /// How long work goes on before it offers its core.
 const TURN: Duration = Duration::from_micros(100);
+/// So long after a call another one may come.
+const CALLS_GO_ON: Duration = Duration::from_millis(20);
+
+/// From when on the time of calls is counted.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// The calls of the whole process, as the cores are shared by all of it.
+static CALLS: Calls = Calls { go_on_until_us: AtomicU64::new(0) };
+
+/// Notes that a call is there.
+pub(crate) fn call_comes() {
+    CALLS.note(START.elapsed());
+}
+
+struct Calls {
+    go_on_until_us: AtomicU64,
+}
+
+impl Calls {
+    fn note(&self, now: Duration) {
+        self.go_on_until_us.store(us(now + CALLS_GO_ON), Ordering::Relaxed);
+    }
+
+    fn go_on(&self, now: Duration) -> bool {
+        us(now) < self.go_on_until_us.load(Ordering::Relaxed)
+    }
+}
+
+fn us(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// The time that work has had its core.
 pub(crate) struct Turn {
@@ -26,9 +60,28 @@ impl Default for Turn {
 impl Turn {
     /// To be called between pieces of work.
     pub(crate) fn pass(&mut self) {
-        if self.began.elapsed() >= TURN {
-            thread::yield_now();
-            self.began = Instant::now();
+        if self.began.elapsed() < TURN {
+            return;
         }
+        if CALLS.go_on(START.elapsed()) {
+            thread::yield_now();
+        }
+        self.began = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_offered_while_calls_come() {
+        const MS: Duration = Duration::from_millis(1);
+        let calls = Calls { go_on_until_us: AtomicU64::new(0) };
+        assert!(!calls.go_on(Duration::ZERO) && !calls.go_on(5 * MS), "none has come yet");
+        calls.note(5 * MS);
+        assert!(calls.go_on(5 * MS) && calls.go_on(24 * MS) && !calls.go_on(25 * MS));
+        calls.note(20 * MS);
+        assert!(calls.go_on(39 * MS) && !calls.go_on(40 * MS));
     }
 }
