@@ -94,6 +94,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_read_an_event_first_shares_it_and_what_is_written_of_it() {
+        let mut remembered = Remembered::default();
+        let read = || Arc::new(sample::event(1, &sample::incident(1, IntegrationId::from_i64(1))));
+        let (first, second) = (remembered.remember(read(), 10), remembered.remember(read(), 10));
+        assert!(Arc::ptr_eq(&first.event, &second.event));
+        first.documents.place(false).set(b"{}".to_vec()).unwrap();
+        assert!(second.documents.place(false).get().is_some());
+    }
+
+    #[test]
     fn the_oldest_go_when_they_are_too_large_together() {
         let mut remembered = Remembered::default();
         let mut remember = |id: i64, bytes| {
