@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -190,5 +190,8 @@ fn redirects(mut stream: TcpStream) -> io::Result<()> {
     let place = stream.local_addr()?;
     let answer =
         format!("HTTP/1.1 302 Found\r\nlocation: http://{place}/elsewhere\r\ncontent-length: 0\r\n\r\n");
-    stream.write_all(answer.as_bytes())
+    stream.write_all(answer.as_bytes())?;
+    // What is unread when it closes would reset the connection, and the answer could be lost with it.
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream, &mut io::sink()).map(drop)
 }

@@ -14,9 +14,9 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use http::Uri;
+use http::{Extensions, Uri};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::rt::TokioIo;
+use hyper_util::{client::legacy::connect::HttpInfo, rt::TokioIo};
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -57,10 +57,21 @@ pub(super) enum ConnectError {
 pub(super) struct Trace {
     /// Set when a new connection was begun.
     pub(super) begun: OnceLock<()>,
+    /// This side's address of the new connection.
+    local: OnceLock<SocketAddr>,
     /// Resolving the name.
     pub(super) dns_us: OnceLock<u64>,
     /// Opening the connection, TLS included.
     pub(super) connect_us: OnceLock<u64>,
+}
+
+impl Trace {
+    /// Whether the connection with these properties is the one that was opened for the request. It need not be: what
+    /// another request leaves while this one's is being opened is taken at once.
+    pub(super) fn opened(&self, connection: &Extensions) -> bool {
+        let used = connection.get::<HttpInfo>().map(HttpInfo::local_addr);
+        used.is_some() && used == self.local.get().copied()
+    }
 }
 
 tokio::task_local! {
@@ -105,6 +116,9 @@ impl Service<Uri> for GuardedConnector {
             // Set once: a request that dials twice keeps the phases of its first connection.
             trace.dns_us.get_or_init(|| micros(began));
             let stream = dial(addresses).await?;
+            if let Ok(local) = stream.local_addr() {
+                trace.local.get_or_init(|| local);
+            }
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection stays with delayed small packets");
             }

@@ -20,7 +20,7 @@ use bugle_model::{
     limits,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnectorBuilder;
@@ -192,8 +192,11 @@ impl Sender {
             let sent = TRACE.scope(Arc::clone(&trace), self.client.request(to_hyper(request)?)).await;
             match sent {
                 Ok(response) => {
-                    let opening_us =
-                        [&trace.dns_us, &trace.connect_us].map(|phase| phase.get().copied().unwrap_or(0));
+                    if trace.begun.get().is_some() && !trace.opened(response.extensions()) {
+                        progress.trace = Arc::default();
+                    }
+                    let opening_us = [&progress.trace.dns_us, &progress.trace.connect_us]
+                        .map(|phase| phase.get().copied().unwrap_or(0));
                     progress.first_byte_us = Some(
                         micros(began)
                             .saturating_sub(opening_us.iter().fold(0, |sum, us| sum.saturating_add(*us))),
@@ -202,7 +205,7 @@ impl Sender {
                 }
                 Err(error) => {
                     let failure = failure_of(&error);
-                    let stale = failure.reason == Reason::Io && trace.begun.get().is_none();
+                    let stale = failure.reason == Reason::Io && was_kept(&error, &trace);
                     if !stale || tries >= STALE_CONNECTIONS_MAX {
                         return Err(failure);
                     }
@@ -287,6 +290,15 @@ fn failure_of(error: &legacy::Error) -> Failure {
     }
     let detail = error.source().map_or_else(|| error.to_string(), in_words);
     Failure { reason: Reason::Io, detail: format!("the connection broke: {detail}") }
+}
+
+/// Whether the request went to a connection that was there before it.
+fn was_kept(error: &legacy::Error, trace: &Trace) -> bool {
+    error.connect_info().is_some_and(|connection| {
+        let mut properties = Extensions::new();
+        connection.get_extras(&mut properties);
+        !trace.opened(&properties)
+    })
 }
 
 fn reason_of(error: &ConnectError) -> Reason {

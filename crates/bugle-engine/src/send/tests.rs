@@ -1,10 +1,11 @@
 //! The sender against receivers that misbehave on a real socket.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::mpsc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -245,6 +246,44 @@ async fn a_kept_connection_that_was_closed_costs_no_attempt() {
         let exchange = sender.send(receiver.request()).await;
         assert_eq!(exchange.answer.map(|answer| answer.status), Some(200), "{:?}", exchange.failure);
     }
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_while_another_opened_costs_no_attempt() {
+    // One thread looks up names. While it is busy, a request waits for its own connection and takes what becomes free.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.max_blocking_threads(1).enable_all().build().unwrap().block_on(async {
+        let (arrived, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (end_lookups, ended) = mpsc::channel();
+        let seen = Arc::clone(&arrived);
+        let told = Arc::clone(&answer);
+        let receiver = Receiver::start(move |mut stream, number| {
+            let (seen, told, end_lookups) = (Arc::clone(&seen), Arc::clone(&told), end_lookups.clone());
+            async move {
+                read_request(&mut stream).await;
+                if number == 1 {
+                    seen.notify_one();
+                    told.notified().await;
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                read_request(&mut stream).await;
+                end_lookups.send(()).unwrap();
+            }
+        })
+        .await;
+        let sender = local_sender();
+        let named = request(&format!("http://localhost:{}/", receiver.address.port()));
+        let first = tokio::spawn({
+            let (sender, named) = (sender.clone(), named.clone());
+            async move { sender.send(named).await }
+        });
+        arrived.notified().await;
+        let lookups = tokio::task::spawn_blocking(move || ended.recv().unwrap());
+        let (second, ()) = tokio::join!(sender.send(named), async { answer.notify_one() });
+        assert_eq!(first.await.unwrap().failure, None);
+        assert_eq!((second.failure, second.answer.map(|answer| answer.status)), (None, Some(200)));
+        lookups.await.unwrap();
+    });
 }
 
 #[tokio::test]
