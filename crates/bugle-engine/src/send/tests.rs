@@ -273,7 +273,7 @@ fn a_kept_connection_that_was_closed_while_another_opened_costs_no_attempt() {
         .await;
         let sender = local_sender();
         let named = request(&format!("http://localhost:{}/", receiver.address.port()));
-        let first = tokio::spawn({
+        let first = TaskTracker::new().spawn({
             let (sender, named) = (sender.clone(), named.clone());
             async move { sender.send(named).await }
         });
