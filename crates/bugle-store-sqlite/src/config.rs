@@ -1,7 +1,10 @@
 //! What people configure: integrations, destinations and API keys. Secrets are in a table of their own, so that a
 //! document never holds one.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use bugle_model::{
     ApiKey, ApiKeyId, CircuitPolicy, Destination, DestinationId, EventKind, Integration, IntegrationId,
@@ -83,11 +86,13 @@ pub(crate) async fn facts(readers: &Readers) -> Result<StoreFacts, StoreError> {
     readers
         .read("look at its file", |connection| {
             let path = connection.path().unwrap_or_default();
-            let size = |suffix| std::fs::metadata(format!("{path}{suffix}")).map_or(0, |file| file.len());
+            let journal = Path::new(path).with_file_name(journal::NAME);
+            let files = ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{path}{suffix}")));
+            let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |file| file.len());
             Ok(StoreFacts {
                 engine: format!("SQLite {}", rusqlite::version()),
                 schema: version(connection)?,
-                bytes: ["", "-wal", "-shm"].into_iter().map(size).sum::<u64>() + journal::SIZE,
+                bytes: files.iter().chain([&journal]).map(size).sum(),
             })
         })
         .await

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +12,7 @@ use std::{
 use bugle_model::{ReceiptId, Timestamp, id::Id};
 use bugle_store::StoreError;
 use rusqlite::Connection;
+use tokio::sync::Notify;
 
 use crate::{
     codec::Packer,
@@ -18,6 +20,7 @@ use crate::{
     receipt_blocks,
     receipts::{insert_alone, insert_inbox},
     sql::receipts as sql,
+    turn,
     underway::Held,
     writer::{Abort, Post, Shield, Writer, job},
 };
@@ -28,10 +31,10 @@ const DOING: &str = "take receipts in";
 const MANY: usize = 512;
 /// So many bytes of them are.
 const MANY_BYTES: usize = 512 * 1024;
-/// With so many the journal takes no more, and callers wait for the database as it seems to be in trouble.
-const MOST: usize = 8 * MANY;
+/// With so many the journal takes no more, and callers wait until the database has some.
+const MOST: usize = 16 * MANY;
 /// With so many bytes too.
-const MOST_BYTES: usize = 4 * MANY_BYTES;
+const MOST_BYTES: usize = 10 * MANY_BYTES;
 
 /// The fresh receipts.
 #[derive(Debug, Default)]
@@ -39,6 +42,8 @@ pub(crate) struct Fresh {
     receipts: Mutex<Receipts>,
     /// Whether the writer was asked to file them and has not yet.
     is_filing: AtomicBool,
+    /// That some were filed, or could not be.
+    filed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +54,13 @@ struct Receipts {
     next: i64,
     /// The database says that it has all with lower numbers.
     mark: i64,
+}
+
+impl Receipts {
+    /// Whether they take such a share of the room for them: 2 is half of it.
+    fn fill(&self, share: usize) -> bool {
+        self.by_id.len() >= MOST / share || self.bytes >= MOST_BYTES / share
+    }
 }
 
 /// What a transaction filed.
@@ -87,17 +99,29 @@ pub(crate) fn insert<'a>(
 impl Fresh {
     pub(crate) fn new(next: i64) -> Self {
         let receipts = Receipts { next, mark: next, ..Receipts::default() };
-        Self { receipts: Mutex::new(receipts), is_filing: AtomicBool::new(false) }
+        Self { receipts: Mutex::new(receipts), is_filing: AtomicBool::new(false), filed: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Receipts> {
         self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether more may come.
-    pub(crate) fn has_room(&self) -> bool {
-        let receipts = self.lock();
-        receipts.by_id.len() < MOST && receipts.bytes < MOST_BYTES
+    /// Whether one more may come, if need be once the filing that is under way is over. Without room after that the database
+    /// is in trouble.
+    pub(crate) async fn makes_room(&self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        let mut filed = pin!(self.filed.notified());
+        filed.as_mut().enable();
+        if !self.has_room() && self.is_filing.load(Ordering::Acquire) {
+            filed.await;
+        }
+        self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.lock().fill(1)
     }
 
     /// Whether it is time to file them.
@@ -140,6 +164,7 @@ impl Fresh {
             }
             receipts.by_id.insert(receipt.id, (receipt, held));
         }
+        turn::calls_need_work(receipts.fill(2));
     }
 
     /// Files all there are when it runs. The database has everything then, and says so.
@@ -165,6 +190,7 @@ impl Fresh {
             }
         }
         receipts.mark = filed.mark.map_or(receipts.mark, |mark| mark.max(receipts.mark));
+        turn::calls_need_work(receipts.fill(2));
     }
 
     /// Files those that are fresh now, so that the database has every receipt that was kept before.
@@ -224,5 +250,6 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.0.is_filing.store(false, Ordering::Release);
+        self.0.filed.notify_waiters();
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{
     oneshot,
 };
 
-pub(crate) use self::ring::{Ring, SIZE};
+pub(crate) use self::ring::{NAME, Ring};
 use self::{record::Record, ring::NotKept};
 use crate::{
     OpenError,
@@ -146,7 +146,7 @@ impl Journal {
     pub(crate) async fn append(&self, doing: &'static str, receipt: &Receipt) -> Result<Outcome, StoreError> {
         let closing = || StoreError::new(doing, "the store is closing");
         let mut record = None;
-        if is_usual(receipt) && self.fresh.has_room() {
+        if is_usual(receipt) && self.fresh.makes_room().await {
             let kept = Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?;
             record = Some(Record::new(kept)).filter(|record| record.len() <= RECORD_BYTES_MAX);
         }

@@ -1,9 +1,9 @@
-//! The journal's file: a header and two halves that are written over in turn.
+//! The journal's file: a header and parts that are written over in turn.
 //!
 //! The file has its full size from the beginning and is only ever written over: a flush then waits for the data alone, which
-//! takes two thirds of the time of one that also changes the file. A half is begun anew when all in it is in the database, which the
+//! takes two thirds of the time of one that also changes the file. A part is begun anew when all in it is in the database, which the
 //! database's own mark says: the number below which it has everything. What is found after a crash is all that is whole and
-//! not below the mark, wherever it stands; what a half held before is below it.
+//! not below the mark, wherever it stands; what a part held before is below it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,24 +19,28 @@ use super::{
 };
 use crate::{OpenError, connection::owner_only, kept::Kept};
 
-const NAME: &str = "bugle.journal";
+pub(crate) const NAME: &str = "bugle.journal";
 /// Under which it is made. Without its real name it is nothing yet.
 const NEW_NAME: &str = "bugle.journal.new";
 /// How a file begins; the salt comes next.
 const MAGIC: &[u8; 16] = b"bugle journal 1\n";
-/// Bytes before the first half.
+/// Bytes before the first part.
 const HEADER: usize = 4_096;
-/// Bytes of a half: some 1,400 receipts of a usual size, several times what is ever fresh.
-const HALF: usize = 2 * 1024 * 1024;
-/// Bytes of the file.
-pub(crate) const SIZE: u64 = (HEADER + 2 * HALF) as u64;
+/// Bytes of a part. A batch is not written across two, so some of each stays empty: a tenth when callers crowd.
+const PART: usize = 512 * 1024;
+/// Parts of a new file: some 5,000 receipts of a usual size, more than are ever fresh.
+const PARTS: usize = 16;
+/// Fewest parts of a file, which an earlier version made.
+const PARTS_MIN: usize = 8;
+/// Bytes of a new file.
+const SIZE: u64 = (HEADER + PARTS * PART) as u64;
 /// Bytes that are looked at together when the file is read.
 const WINDOW: usize = 256 * 1024;
 
 /// Why a batch is not in the file.
 #[derive(Debug)]
 pub(super) enum NotKept {
-    /// What the other half holds is not in the database yet.
+    /// What the next part holds is not in the database yet.
     Full,
     /// The disk failed.
     Failed(io::Error),
@@ -46,12 +50,12 @@ pub(super) enum NotKept {
 pub(crate) struct Ring {
     file: File,
     salt: Salt,
-    /// The half that is written to, 0 or 1.
-    half: usize,
+    /// The part that is written to.
+    part: usize,
     /// Bytes in it.
     filled: usize,
-    /// The highest number in each half.
-    highest: [i64; 2],
+    /// The highest number in each part.
+    highest: Vec<i64>,
     /// The next record's number.
     next: i64,
     buffer: Vec<u8>,
@@ -71,12 +75,12 @@ impl Ring {
         let mut header = [0; MAGIC.len() + size_of::<Salt>()];
         let read = file.read_exact_at(&mut header, 0);
         let salt = header.strip_prefix(MAGIC).and_then(<[u8]>::first_chunk);
-        let Some(salt) = salt.copied().filter(|_| read.is_ok() && size == SIZE) else {
+        let (Some(salt), true, Some(parts)) = (salt.copied(), read.is_ok(), parts_of(size)) else {
             return Err(OpenError::Journal { path });
         };
-        let (next, found) = recover(&file, mark, salt).map_err(refuse)?;
-        let ring = Self { file, salt, half: 0, filled: 0, highest: [i64::MIN; 2], next, buffer: Vec::new() };
-        Ok((ring, found))
+        let (next, found) = recover(&file, size, mark, salt).map_err(refuse)?;
+        let highest = vec![i64::MIN; parts];
+        Ok((Self { file, salt, part: 0, filled: 0, highest, next, buffer: Vec::new() }, found))
     }
 
     /// The number of the next record.
@@ -84,13 +88,18 @@ impl Ring {
         self.next
     }
 
-    /// Whether the half that comes next should be free soon and is not yet.
+    /// Whether less than a quarter is free.
     pub(super) fn is_nearly_full(&self, mark: i64) -> bool {
-        self.filled > HALF / 4 * 3 && self.is_needed(1 - self.half, mark)
+        self.is_needed(self.ahead(self.highest.len() / 4), mark)
     }
 
-    fn is_needed(&self, half: usize, mark: i64) -> bool {
-        self.highest.get(half).is_some_and(|highest| *highest >= mark)
+    /// The part that comes after so many.
+    fn ahead(&self, parts: usize) -> usize {
+        (self.part + parts) % self.highest.len()
+    }
+
+    fn is_needed(&self, part: usize, mark: i64) -> bool {
+        self.highest.get(part).is_some_and(|highest| *highest >= mark)
     }
 
     /// Writes records, if there are any, and flushes; returns the number of the first.
@@ -108,25 +117,33 @@ impl Ring {
         if self.buffer.is_empty() {
             return Ok(first);
         }
-        if self.filled + self.buffer.len() > HALF {
-            if self.is_needed(1 - self.half, mark) {
+        if self.filled + self.buffer.len() > PART {
+            let next = self.ahead(1);
+            if self.is_needed(next, mark) {
                 self.next = first;
                 return Err(NotKept::Full);
             }
-            (self.half, self.filled) = (1 - self.half, 0);
+            (self.part, self.filled) = (next, 0);
         }
-        let place = HEADER + self.half * HALF + self.filled;
+        let place = HEADER + self.part * PART + self.filled;
         // If this fails, some of it may be there all the same, so its numbers are not used again.
         self.file
             .write_all_at(&self.buffer, u64::try_from(place).unwrap_or(u64::MAX))
             .and_then(|()| self.file.sync_data())
             .map_err(NotKept::Failed)?;
         self.filled += self.buffer.len();
-        if let Some(highest) = self.highest.get_mut(self.half) {
+        if let Some(highest) = self.highest.get_mut(self.part) {
             *highest = self.next - 1;
         }
         Ok(first)
     }
+}
+
+/// How many parts a file of this size has. Earlier versions made smaller ones.
+fn parts_of(size: u64) -> Option<usize> {
+    let bytes = usize::try_from(size).ok()?.checked_sub(HEADER)?;
+    let is_whole = bytes.is_multiple_of(PART) && (PARTS_MIN..=PARTS).contains(&(bytes / PART));
+    is_whole.then_some(bytes / PART)
 }
 
 /// Makes the file whole before it has its name.
@@ -144,16 +161,16 @@ fn make(folder: &Path, salt: Salt) -> io::Result<File> {
 }
 
 /// What is whole and not below the mark, in its order, and the number that comes next.
-fn recover(file: &File, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>>)> {
+fn recover(file: &File, size: u64, mark: i64, salt: Salt) -> io::Result<(i64, Vec<Arc<Kept>>)> {
     let (mut next, mut broken, mut found) = (mark, 0_u32, Vec::new());
     let mut window = Vec::with_capacity(WINDOW);
     let mut place = HEADER as u64;
-    while place < SIZE {
-        window.resize(WINDOW.min(usize::try_from(SIZE - place).unwrap_or(WINDOW)), 0);
+    while place < size {
+        window.resize(WINDOW.min(usize::try_from(size - place).unwrap_or(WINDOW)), 0);
         file.read_exact_at(&mut window, place)?;
         let mut rest = window.as_slice();
         // A record that begins before the last bytes of the window ends in it.
-        let last = if place + WINDOW as u64 >= SIZE { 0 } else { RECORD_BYTES_MAX };
+        let last = if place + WINDOW as u64 >= size { 0 } else { RECORD_BYTES_MAX };
         while rest.len() > last {
             let mut step = ALIGNMENT;
             match find(rest, salt) {
@@ -219,7 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
         assert!(found.is_empty());
-        // About as much as one half holds, so that some records lie across the ends of windows.
+        // Some of the records lie across the ends of windows.
         for id in 0..60 {
             assert_eq!(ring.write([record(id, 30_000)].iter(), 0).unwrap(), id);
         }
@@ -276,27 +293,46 @@ mod tests {
         }
     }
 
+    /// Writes until there is no place; returns how many there are in all.
+    fn fill(ring: &mut Ring, mark: i64) -> i64 {
+        loop {
+            match ring.write([record(ring.next(), 60_000)].iter(), mark) {
+                Ok(_) => {}
+                Err(NotKept::Full) => return ring.next(),
+                Err(NotKept::Failed(error)) => panic!("{error}"),
+            }
+        }
+    }
+
     #[test]
-    fn a_half_is_written_over_when_the_database_has_it() {
+    fn a_part_is_written_over_when_the_database_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let (mut ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
-        let mut next = 0;
-        let mut fill = |ring: &mut Ring, mark| {
-            for id in next.. {
-                match ring.write([record(id, 60_000)].iter(), mark) {
-                    Ok(number) => next = number + 1,
-                    Err(NotKept::Full) => break,
-                    Err(NotKept::Failed(error)) => panic!("{error}"),
-                }
-            }
-            next
-        };
-        let both = fill(&mut ring, 0);
-        assert_eq!(fill(&mut ring, both / 4), both, "some of the older half is not in the database");
-        assert!(ring.is_nearly_full(both / 4) && !ring.is_nearly_full(both));
-        let more = fill(&mut ring, both / 2 + 1);
-        assert!(more > both, "the older half is");
-        let (_, found) = Ring::open(folder.path(), both, SALT).unwrap();
-        assert_eq!(found.len(), usize::try_from(more - both).unwrap());
+        let all = fill(&mut ring, 0);
+        let each = all / i64::try_from(PARTS).unwrap();
+        assert_eq!(fill(&mut ring, each - 1), all, "one of the oldest part is not in the database");
+        assert_eq!(fill(&mut ring, each), all + each, "the oldest part is");
+        assert!(ring.is_nearly_full(all / 4) && !ring.is_nearly_full(all / 2));
+        let (_, found) = Ring::open(folder.path(), each, SALT).unwrap();
+        assert_eq!(found.len(), usize::try_from(all).unwrap());
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read_and_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
+        ring.write([record(0, 100)].iter(), 0).unwrap();
+        let size = |parts: usize| u64::try_from(HEADER + parts * PART).unwrap();
+        ring.file.set_len(size(8)).unwrap();
+        let (mut ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
+        assert_eq!(ids(&found), [0]);
+        let all = fill(&mut ring, 1);
+        assert_eq!(ring.file.metadata().unwrap().len(), size(8));
+        let (ring, found) = Ring::open(folder.path(), 1, SALT).unwrap();
+        assert_eq!(found.len(), usize::try_from(all - 1).unwrap());
+        for broken in [size(8) - 1, size(7), size(PARTS + 1)] {
+            ring.file.set_len(broken).unwrap();
+            assert!(matches!(Ring::open(folder.path(), 0, SALT), Err(OpenError::Journal { .. })), "{broken}");
+        }
     }
 }

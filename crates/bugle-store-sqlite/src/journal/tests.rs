@@ -1,9 +1,10 @@
 //! Calls whose sender gives them an id, at each moment at which another with the same id may come.
 
-use std::sync::mpsc;
+use std::{sync::mpsc, time::Duration};
 
 use bugle_model::{IntegrationId, ReceiptId, id::Id, receipt::DedupKey};
 use bugle_store::{Store, conformance::sample};
+use tokio::{task::JoinSet, time::timeout};
 
 use super::*;
 use crate::{
@@ -238,6 +239,33 @@ async fn an_id_whose_receipt_is_not_kept_is_new_again() {
     drop(for_database(&store, &large(2)).await);
     let said = store.journal.append("test", &named(3)).await.unwrap();
     assert!(matches!(said, Outcome::Kept(Appended { duplicate_of: None })), "{said:?}");
+}
+
+/// While the database is busy calls are taken in until there is no room. Then they wait for room, not for a transaction each.
+#[tokio::test]
+async fn without_room_a_call_waits_for_what_is_taken_in() {
+    const CALLS: i64 = 130;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()));
+    let (is_stopped, go_on) = stop(&store);
+    is_stopped.recv().unwrap();
+    let mut calls = JoinSet::new();
+    for id in 1..=CALLS {
+        let (store, receipt) =
+            (Arc::clone(&store), Receipt { body: vec![b'x'; 45_000], ..sample::receipt(id, OF) });
+        calls.spawn(async move { store.journal.append("test", &receipt).await.unwrap() });
+    }
+    let mut kept = 0;
+    while let Ok(said) = timeout(Duration::from_millis(500), calls.join_next()).await {
+        assert!(matches!(said, Some(Ok(Outcome::Kept(_)))), "{said:?}");
+        kept += 1;
+    }
+    assert!((CALLS / 2..CALLS).contains(&kept), "{kept} had room, and the others wait");
+    go_on.send(()).unwrap();
+    for said in calls.join_all().await {
+        assert!(matches!(said, Outcome::Kept(_)), "{said:?}");
+    }
+    assert_eq!(store.pending_ids(1_000).await.unwrap().len(), usize::try_from(CALLS).unwrap());
 }
 
 /// Nobody is refused because of a journal that cannot be written, and nothing is lost by it.
