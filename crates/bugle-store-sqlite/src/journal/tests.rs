@@ -256,7 +256,7 @@ async fn without_room_a_call_waits_for_what_is_taken_in() {
         calls.spawn(async move { store.journal.append("test", &receipt).await.unwrap() });
     }
     let mut kept = 0;
-    while let Ok(said) = timeout(Duration::from_millis(500), calls.join_next()).await {
+    while let Ok(said) = timeout(Duration::from_secs(2), calls.join_next()).await {
         assert!(matches!(said, Some(Ok(Outcome::Kept(_)))), "{said:?}");
         kept += 1;
     }
