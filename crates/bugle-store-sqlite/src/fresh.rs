@@ -34,7 +34,7 @@ const MANY_BYTES: usize = 512 * 1024;
 /// With so many the journal takes no more, and callers wait until the database has some.
 const MOST: usize = 16 * MANY;
 /// With so many bytes too.
-const MOST_BYTES: usize = 10 * MANY_BYTES;
+pub(crate) const MOST_BYTES: usize = 8 * MANY_BYTES;
 
 /// The fresh receipts.
 #[derive(Debug, Default)]

@@ -14,10 +14,10 @@ use std::{
 };
 
 use super::{
-    RECORD_BYTES_MAX,
+    BATCH_BYTES_MAX, RECORD_BYTES_MAX,
     record::{ALIGNMENT, Found, Record, Salt, find},
 };
-use crate::{OpenError, connection::owner_only, kept::Kept};
+use crate::{OpenError, connection::owner_only, fresh, kept::Kept};
 
 pub(crate) const NAME: &str = "bugle.journal";
 /// Under which it is made. Without its real name it is nothing yet.
@@ -26,12 +26,15 @@ const NEW_NAME: &str = "bugle.journal.new";
 const MAGIC: &[u8; 16] = b"bugle journal 1\n";
 /// Bytes before the first part.
 const HEADER: usize = 4_096;
-/// Bytes of a part. A batch is not written across two, so some of each stays empty: a tenth when callers crowd.
-const PART: usize = 512 * 1024;
-/// Parts of a new file: some 5,000 receipts of a usual size, more than are ever fresh.
-const PARTS: usize = 16;
+/// Bytes of a part. A batch is not written across two, so some of each may stay empty.
+const PART: usize = 1024 * 1024;
+/// Parts of a new file.
+const PARTS: usize = 8;
 /// Fewest parts of a file, which an earlier version made.
-const PARTS_MIN: usize = 8;
+const PARTS_MIN: usize = 4;
+// What may be fresh finds a place, be each part but one filled only so far that the largest batch does not fit any more.
+const _: () =
+    assert!((PARTS - 1) * (PART - BATCH_BYTES_MAX - RECORD_BYTES_MAX) >= fresh::MOST_BYTES + BATCH_BYTES_MAX);
 /// Bytes of a new file.
 const SIZE: u64 = (HEADER + PARTS * PART) as u64;
 /// Bytes that are looked at together when the file is read.
@@ -79,6 +82,11 @@ impl Ring {
             return Err(OpenError::Journal { path });
         };
         let (next, found) = recover(&file, size, mark, salt).map_err(refuse)?;
+        let (file, parts) = if parts < PARTS && found.is_empty() {
+            (make(folder, salt).map_err(refuse)?, PARTS)
+        } else {
+            (file, parts)
+        };
         let highest = vec![i64::MIN; parts];
         Ok((Self { file, salt, part: 0, filled: 0, highest, next, buffer: Vec::new() }, found))
     }
@@ -139,7 +147,7 @@ impl Ring {
     }
 }
 
-/// How many parts a file of this size has. Earlier versions made smaller ones.
+/// How many parts a file of this size has. Earlier versions made smaller ones, which are used until nothing in them is needed.
 fn parts_of(size: u64) -> Option<usize> {
     let bytes = usize::try_from(size).ok()?.checked_sub(HEADER)?;
     let is_whole = bytes.is_multiple_of(PART) && (PARTS_MIN..=PARTS).contains(&(bytes / PART));
@@ -323,14 +331,17 @@ mod tests {
         let (mut ring, _) = Ring::open(folder.path(), 0, SALT).unwrap();
         ring.write([record(0, 100)].iter(), 0).unwrap();
         let size = |parts: usize| u64::try_from(HEADER + parts * PART).unwrap();
-        ring.file.set_len(size(8)).unwrap();
+        ring.file.set_len(size(4)).unwrap();
         let (mut ring, found) = Ring::open(folder.path(), 0, SALT).unwrap();
         assert_eq!(ids(&found), [0]);
         let all = fill(&mut ring, 1);
-        assert_eq!(ring.file.metadata().unwrap().len(), size(8));
-        let (ring, found) = Ring::open(folder.path(), 1, SALT).unwrap();
+        assert_eq!(ring.file.metadata().unwrap().len(), size(4));
+        let (_, found) = Ring::open(folder.path(), 1, SALT).unwrap();
         assert_eq!(found.len(), usize::try_from(all - 1).unwrap());
-        for broken in [size(8) - 1, size(7), size(PARTS + 1)] {
+        let (ring, found) = Ring::open(folder.path(), all, [0; 8]).unwrap();
+        assert!(found.is_empty());
+        assert_eq!((ring.file.metadata().unwrap().len(), ring.next(), ring.salt), (size(PARTS), all, SALT));
+        for broken in [size(4) - 1, size(3), size(PARTS + 1)] {
             ring.file.set_len(broken).unwrap();
             assert!(matches!(Ring::open(folder.path(), 0, SALT), Err(OpenError::Journal { .. })), "{broken}");
         }
