@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -12,7 +11,6 @@ use std::{
 use bugle_model::{ReceiptId, Timestamp, id::Id};
 use bugle_store::StoreError;
 use rusqlite::Connection;
-use tokio::sync::Notify;
 
 use crate::{
     codec::Packer,
@@ -43,7 +41,7 @@ pub(crate) struct Fresh {
     /// Whether the writer was asked to file them and has not yet.
     is_filing: AtomicBool,
     /// That some were filed, or could not be.
-    filed: Notify,
+    filed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +56,7 @@ struct Receipts {
 
 impl Receipts {
     /// Whether they take such a share of the room for them: 2 is half of it.
-    fn fill(&self, share: usize) -> bool {
+    fn is_filled_to(&self, share: usize) -> bool {
         self.by_id.len() >= MOST / share || self.bytes >= MOST_BYTES / share
     }
 }
@@ -99,29 +97,26 @@ pub(crate) fn insert<'a>(
 impl Fresh {
     pub(crate) fn new(next: i64) -> Self {
         let receipts = Receipts { next, mark: next, ..Receipts::default() };
-        Self { receipts: Mutex::new(receipts), is_filing: AtomicBool::new(false), filed: Notify::new() }
+        Self { receipts: Mutex::new(receipts), is_filing: AtomicBool::new(false), filed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Receipts> {
         self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one more may come, if need be once the filing that is under way is over. Without room after that the database
-    /// is in trouble.
-    pub(crate) async fn makes_room(&self) -> bool {
-        if self.has_room() {
+    /// Waits until more may come, and the journal has a place, which depends on the mark. If what is fresh cannot be filed, the
+    /// database is in trouble, and there is none.
+    pub(crate) fn make_room(self: &Arc<Self>, post: &Post, has_place: impl Fn(i64) -> bool) -> bool {
+        let is_room = |receipts: &Receipts| !receipts.is_filled_to(1) && has_place(receipts.mark);
+        if is_room(&self.lock()) {
             return true;
         }
-        let mut filed = pin!(self.filed.notified());
-        filed.as_mut().enable();
-        if !self.has_room() && self.is_filing.load(Ordering::Acquire) {
-            filed.await;
+        self.file_soon(post);
+        let mut receipts = self.lock();
+        while !is_room(&receipts) && self.is_filing.load(Ordering::Acquire) {
+            receipts = self.filed.wait(receipts).unwrap_or_else(PoisonError::into_inner);
         }
-        self.has_room()
-    }
-
-    fn has_room(&self) -> bool {
-        !self.lock().fill(1)
+        is_room(&receipts)
     }
 
     /// Whether it is time to file them.
@@ -164,7 +159,7 @@ impl Fresh {
             }
             receipts.by_id.insert(receipt.id, (receipt, held));
         }
-        turn::calls_need_work(receipts.fill(2));
+        turn::calls_need_work(receipts.is_filled_to(2));
     }
 
     /// Files all there are when it runs. The database has everything then, and says so.
@@ -190,7 +185,7 @@ impl Fresh {
             }
         }
         receipts.mark = filed.mark.map_or(receipts.mark, |mark| mark.max(receipts.mark));
-        turn::calls_need_work(receipts.fill(2));
+        turn::calls_need_work(receipts.is_filled_to(2));
     }
 
     /// Files those that are fresh now, so that the database has every receipt that was kept before.
@@ -249,7 +244,9 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
+        let waiting = self.0.lock();
         self.0.is_filing.store(false, Ordering::Release);
-        self.0.filed.notify_waiters();
+        drop(waiting);
+        self.0.filed.notify_all();
     }
 }

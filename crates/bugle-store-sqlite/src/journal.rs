@@ -5,7 +5,8 @@
 //! flush, shared by all who wait, and never for a transaction. Until a receipt is in the database it is [fresh](crate::fresh):
 //! in memory too, where the pipeline finds it. After a crash, what is not in the database yet is read from the file.
 //!
-//! What the journal has no room for or cannot keep goes to the database at once. So do receipts that are refused or large, and
+//! Without room for more the journal waits until the database has taken some in. What it cannot keep, or has no room for as
+//! the database takes nothing in, goes to the database at once. So do receipts that are refused or large, and
 //! those whose sender gives them an id that is known or [underway](crate::underway).
 
 mod record;
@@ -82,7 +83,6 @@ pub(crate) enum Outcome {
 pub(crate) struct Journal {
     queue: Option<Sender<Entry>>,
     thread: Option<JoinHandle<()>>,
-    fresh: Arc<Fresh>,
     recent: Arc<Recent>,
 }
 
@@ -134,7 +134,7 @@ impl Journal {
             .name("bugle-journal".to_owned())
             .spawn(move || keeper.run(receiver))
             .map_err(|source: io::Error| OpenError::Folder { folder: folder.to_owned(), source })?;
-        Ok(Self { queue: Some(sender), thread: Some(thread), fresh: Arc::clone(fresh), recent })
+        Ok(Self { queue: Some(sender), thread: Some(thread), recent })
     }
 
     /// The bodies that came lately.
@@ -146,7 +146,7 @@ impl Journal {
     pub(crate) async fn append(&self, doing: &'static str, receipt: &Receipt) -> Result<Outcome, StoreError> {
         let closing = || StoreError::new(doing, "the store is closing");
         let mut record = None;
-        if is_usual(receipt) && self.fresh.makes_room().await {
+        if is_usual(receipt) {
             let kept = Kept::new(receipt).map_err(|error| StoreError::new(doing, error))?;
             record = Some(Record::new(kept)).filter(|record| record.len() <= RECORD_BYTES_MAX);
         }
@@ -212,7 +212,7 @@ impl Keeper {
     fn keep(&mut self, batch: &mut Vec<Entry>) {
         self.hold(batch);
         let mut replies = Vec::with_capacity(batch.len());
-        match self.ring.write(batch.iter().filter_map(|entry| entry.record.as_ref()), self.fresh.mark()) {
+        match self.write(batch) {
             Ok(first) => {
                 let mut kept = Vec::with_capacity(batch.len());
                 for entry in batch.drain(..) {
@@ -240,6 +240,15 @@ impl Keeper {
             // The caller may have given up waiting; what is kept is kept all the same.
             reply.send(outcome).ok();
         }
+    }
+
+    /// Writes the records of a batch; without room it waits for what is being taken in, and nobody for a transaction.
+    fn write(&mut self, batch: &[Entry]) -> Result<i64, NotKept> {
+        let bytes = batch.iter().map(Entry::len).sum();
+        if bytes > 0 && !self.fresh.make_room(&self.post, |mark| self.ring.has_place(bytes, mark)) {
+            return Err(NotKept::Full);
+        }
+        self.ring.write(batch.iter().filter_map(|entry| entry.record.as_ref()), self.fresh.mark())
     }
 
     /// Takes hold of the ids that senders gave, and leaves to the database the receipts that may repeat another.

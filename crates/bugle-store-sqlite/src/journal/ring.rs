@@ -82,7 +82,7 @@ impl Ring {
             return Err(OpenError::Journal { path });
         };
         let (next, found) = recover(&file, size, mark, salt).map_err(refuse)?;
-        let (file, parts) = if parts < PARTS && found.is_empty() {
+        let (file, parts) = if parts < PARTS && next == mark {
             (make(folder, salt).map_err(refuse)?, PARTS)
         } else {
             (file, parts)
@@ -106,6 +106,11 @@ impl Ring {
         (self.part + parts) % self.highest.len()
     }
 
+    /// Whether so many bytes of records can be written.
+    pub(super) fn has_place(&self, bytes: usize, mark: i64) -> bool {
+        self.filled + bytes <= PART || !self.is_needed(self.ahead(1), mark)
+    }
+
     fn is_needed(&self, part: usize, mark: i64) -> bool {
         self.highest.get(part).is_some_and(|highest| *highest >= mark)
     }
@@ -125,13 +130,12 @@ impl Ring {
         if self.buffer.is_empty() {
             return Ok(first);
         }
+        if !self.has_place(self.buffer.len(), mark) {
+            self.next = first;
+            return Err(NotKept::Full);
+        }
         if self.filled + self.buffer.len() > PART {
-            let next = self.ahead(1);
-            if self.is_needed(next, mark) {
-                self.next = first;
-                return Err(NotKept::Full);
-            }
-            (self.part, self.filled) = (next, 0);
+            (self.part, self.filled) = (self.ahead(1), 0);
         }
         let place = HEADER + self.part * PART + self.filled;
         // If this fails, some of it may be there all the same, so its numbers are not used again.

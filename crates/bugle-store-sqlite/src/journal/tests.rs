@@ -29,6 +29,11 @@ fn large(id: i64) -> Receipt {
     Receipt { body: vec![7; 100_000], ..named(id) }
 }
 
+/// One of which some hundred find room.
+fn sizable(id: i64) -> Receipt {
+    Receipt { body: vec![b'x'; 45_000], ..sample::receipt(id, OF) }
+}
+
 /// What the journal says to it, which must be that the database decides.
 async fn for_database(store: &SqliteStore, receipt: &Receipt) -> Option<Held> {
     match store.journal.append("test", receipt).await.unwrap() {
@@ -48,7 +53,7 @@ async fn append(store: &SqliteStore, receipt: Receipt) -> Option<i64> {
 }
 
 async fn pending(store: &SqliteStore) -> Vec<i64> {
-    store.pending_ids(100).await.unwrap().into_iter().map(Id::as_i64).collect()
+    store.pending_ids(1_000).await.unwrap().into_iter().map(Id::as_i64).collect()
 }
 
 /// What a crash at this moment would leave: one is pending, and others are its repeats.
@@ -224,16 +229,22 @@ async fn a_repeat_is_told_wherever_the_original_is() {
     assert_eq!(pending(&store).await, [1]);
 }
 
+/// From now on the database takes no calls in, until the trigger `full` is dropped.
+fn fill_disk(folder: &Path) -> Connection {
+    let disk = Connection::open(folder.join("bugle.db")).unwrap();
+    disk.execute_batch(
+        "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
+    )
+    .unwrap();
+    disk
+}
+
 /// One that the database could not keep, and one whose caller gave up before it was there, leave nothing behind.
 #[tokio::test]
 async fn an_id_whose_receipt_is_not_kept_is_new_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let disk = Connection::open(folder.path().join("bugle.db")).unwrap();
-    disk.execute_batch(
-        "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
-    )
-    .unwrap();
+    let disk = fill_disk(folder.path());
     store.append(large(1)).await.unwrap_err();
     disk.execute_batch("DROP TRIGGER full").unwrap();
     drop(for_database(&store, &large(2)).await);
@@ -241,7 +252,8 @@ async fn an_id_whose_receipt_is_not_kept_is_new_again() {
     assert!(matches!(said, Outcome::Kept(Appended { duplicate_of: None })), "{said:?}");
 }
 
-/// While the database is busy calls are taken in until there is no room. Then they wait for room, not for a transaction each.
+/// While the database is busy calls are taken in until there is no room. Then they wait for room, not for a transaction each,
+/// also if they all came at once.
 #[tokio::test]
 async fn without_room_a_call_waits_for_what_is_taken_in() {
     const CALLS: i64 = 130;
@@ -250,28 +262,41 @@ async fn without_room_a_call_waits_for_what_is_taken_in() {
     let (is_stopped, go_on) = stop(&store);
     is_stopped.recv().unwrap();
     let mut calls = JoinSet::new();
-    let call = |id| {
-        let store = Arc::clone(&store);
-        let receipt = Receipt { body: vec![b'x'; 45_000], ..sample::receipt(id, OF) };
-        async move { store.journal.append("test", &receipt).await.unwrap() }
-    };
+    for id in 1..=CALLS {
+        let (store, receipt) = (Arc::clone(&store), sizable(id));
+        calls.spawn(async move { store.journal.append("test", &receipt).await.unwrap() });
+    }
     let mut kept = 0;
-    loop {
-        calls.spawn(call(kept + 1));
-        let Ok(said) = timeout(Duration::from_secs(2), calls.join_next()).await else { break };
+    while let Ok(said) = timeout(Duration::from_secs(2), calls.join_next()).await {
         assert!(matches!(said, Some(Ok(Outcome::Kept(_)))), "{said:?}");
         kept += 1;
     }
-    assert!((CALLS / 2..CALLS).contains(&kept), "{kept} had room");
-    for id in kept + 2..=CALLS {
-        calls.spawn(call(id));
-    }
-    tokio::task::yield_now().await;
+    assert!((CALLS / 2..CALLS).contains(&kept), "{kept} had room, and the others wait");
     go_on.send(()).unwrap();
     for said in calls.join_all().await {
         assert!(matches!(said, Outcome::Kept(_)), "{said:?}");
     }
-    assert_eq!(store.pending_ids(1_000).await.unwrap().len(), usize::try_from(CALLS).unwrap());
+    assert_eq!(pending(&store).await.len(), usize::try_from(CALLS).unwrap());
+}
+
+/// While the database takes nothing in, calls are taken in until there is no room, and hear of it after that.
+#[tokio::test]
+async fn without_room_nobody_waits_for_a_database_in_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let disk = fill_disk(folder.path());
+    let (mut answered, mut refused) = (Vec::new(), 0);
+    for id in 1..=130 {
+        match timeout(Duration::from_secs(20), store.append(sizable(id))).await.unwrap() {
+            Ok(_) => answered.push(id),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(answered.len() >= 65 && refused >= 10, "{answered:?}");
+    disk.execute_batch("DROP TRIGGER full").unwrap();
+    store.append(sizable(131)).await.unwrap();
+    answered.push(131);
+    assert_eq!(pending(&store).await, answered);
 }
 
 /// Nobody is refused because of a journal that cannot be written, and nothing is lost by it.
