@@ -5,7 +5,7 @@
 //! So while calls come, such work offers its core now and then to whoever waits for it.
 //!
 //! Who offers a core gives up what is left of its slice, and may get little of a core that several others want. So nobody does
-//! once calls are about to wait for the work itself, as there is hardly room for what it is to take in.
+//! once half of the room for what waits to be taken in is filled: calls are about to wait for that work itself.
 
 use std::{
     sync::{
