@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bugle_model::{
     Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Timestamp, Verification,
-    receipt::{DedupKey, RequestHead},
+    receipt::RequestHead,
 };
 use bugle_platforms::{
     DecodeError, Decoded, Inbound, Source,
@@ -230,10 +230,7 @@ impl Engine {
             _ => (ReceiptState::Pending, None),
         };
         let decoded = decoded.and_then(|decoded| decoded.as_ref().ok());
-        let dedup_key = (state == ReceiptState::Pending).then(|| {
-            let delivery_id = decoded.and_then(|decoded| decoded.delivery_id.as_deref());
-            dedup_key(delivery_id, &call.body)
-        });
+        let delivery_id = decoded.and_then(|decoded| decoded.delivery_id.as_deref());
         let alert_key = decoded.and_then(|decoded| Some(decoded.signals.first()?.fingerprint.clone()));
         let head = RequestHead { method: call.method, query: call.query, headers: call.headers };
         Receipt {
@@ -247,7 +244,7 @@ impl Engine {
             verification,
             state,
             problem,
-            dedup_key,
+            senders_id: delivery_id.map(senders_id),
             alert_key,
         }
     }
@@ -260,7 +257,7 @@ impl Engine {
     ) -> Result<Accepted, Refusal> {
         let (id, integration_id, alert_id) = (receipt.id, receipt.integration_id, receipt.alert_key.clone());
         let (at, state) = (receipt.received_at, receipt.state);
-        let by_senders_id = receipt.dedup_key.as_ref().is_some_and(|key| key.explicit);
+        let by_senders_id = receipt.senders_id.is_some();
         let waits = self.arrivals().wait();
         let appended = self.store().append(receipt).await;
         drop(waits);
@@ -320,16 +317,13 @@ fn address_allowed(integration: &Integration, remote_ip: IpAddr) -> bool {
     integration.allowed_ips.is_empty() || integration.allowed_ips.iter().any(|net| net.contains(&remote_ip))
 }
 
-fn dedup_key(delivery_id: Option<&str>, body: &[u8]) -> DedupKey {
-    let hash = match delivery_id {
-        Some(id) => Sha256::new().chain_update([1]).chain_update(id).finalize(),
-        None => Sha256::new().chain_update([0]).chain_update(body).finalize(),
-    };
+fn senders_id(delivery_id: &str) -> [u8; 16] {
+    let hash = Sha256::new().chain_update([1]).chain_update(delivery_id).finalize();
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(hash) {
         *to = from;
     }
-    DedupKey { hash: short, explicit: delivery_id.is_some() }
+    short
 }
 
 fn unknown_platform(platform: &str) -> Refusal {

@@ -211,7 +211,7 @@ impl Engine {
             },
             state: ReceiptState::Processed,
             problem: None,
-            dedup_key: None,
+            senders_id: None,
             alert_key,
         };
         self.store().append(receipt.clone()).await?;

@@ -90,19 +90,11 @@ pub struct Receipt {
     pub state: ReceiptState,
     /// Why it is in quarantine or was ignored, for a person.
     pub problem: Option<String>,
-    /// 128 bits that are equal for deliveries that the sender calls the same one. Only of senders that are accepted.
-    pub dedup_key: Option<DedupKey>,
+    /// 128 bits of a hash of the sender's own delivery id, where it gives one: equal for deliveries that it calls the same one.
+    /// Only of senders that are accepted.
+    pub senders_id: Option<[u8; 16]>,
     /// What the sender calls the first alert in it.
     pub alert_key: Option<String>,
-}
-
-/// Tells one delivery by the sender from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DedupKey {
-    /// A hash of the sender's own delivery id, or of the body where it gives none.
-    pub hash: [u8; 16],
-    /// Whether it is the sender's own id. Equal bodies alone prove no redelivery: they are still processed.
-    pub explicit: bool,
 }
 
 /// The request line and headers, safe to store and to show.

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bugle_model::{IntegrationId, receipt::DedupKey};
+use bugle_model::IntegrationId;
 use bugle_store::{Store, conformance::sample};
 use bugle_store_sqlite::{Options, SqliteStore};
 use rusqlite::{Connection, params};
@@ -97,12 +97,7 @@ async fn measure_store(parent: &Path, tasks: usize, time: Duration) -> Measured 
     let append = move |id: i64| {
         let store = Arc::clone(&store);
         async move {
-            let mut receipt = sample::receipt(id, IntegrationId::from_i64(5));
-            let mut hash = [0; 16];
-            hash.iter_mut()
-                .zip(id.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()).to_le_bytes())
-                .for_each(|(byte, of)| *byte = of);
-            receipt.dedup_key = Some(DedupKey { hash, explicit: false });
+            let receipt = sample::receipt(id, IntegrationId::from_i64(5));
             store.append(receipt).await.unwrap();
         }
     };

@@ -155,7 +155,7 @@ impl Journal {
             return Ok(Outcome::ForDatabase(None));
         }
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { body: Body::of(receipt), senders_id, held: None, record, reply };
+        let entry = Entry { body: self.recent.body_of(receipt), senders_id, held: None, record, reply };
         self.queue.as_ref().ok_or_else(closing)?.send(entry).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())
     }

@@ -2,11 +2,7 @@
 
 use std::{borrow::Cow, fmt, net::IpAddr};
 
-use bugle_model::{
-    Receipt, ReceiptState, Timestamp, Verification,
-    id::Id,
-    receipt::{DedupKey, RequestHead},
-};
+use bugle_model::{Receipt, ReceiptState, Timestamp, Verification, id::Id, receipt::RequestHead};
 use serde::{Deserialize, Serialize};
 
 use crate::line;
@@ -36,7 +32,6 @@ struct Line<'a> {
     remote_ip: IpAddr,
     #[serde(borrow)]
     correlation_id: Cow<'a, str>,
-    body_hash: Option<[u8; 16]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     senders_id: Option<[u8; 16]>,
     #[serde(borrow)]
@@ -49,23 +44,26 @@ impl Kept {
     /// Writes it.
     pub(crate) fn new(receipt: &Receipt) -> serde_json::Result<Self> {
         let (id, integration_id) = (receipt.id.as_i64(), receipt.integration_id.as_i64());
-        let hash = |explicit| receipt.dedup_key.filter(|key| key.explicit == explicit).map(|key| key.hash);
-        let senders_id = hash(true);
         let line = Line {
             id,
             integration_id,
             received_at: receipt.received_at.as_millis(),
             remote_ip: receipt.remote_ip,
             correlation_id: Cow::Borrowed(&receipt.correlation_id),
-            body_hash: hash(false),
-            senders_id,
+            senders_id: receipt.senders_id,
             alert_key: receipt.alert_key.as_deref().map(Cow::Borrowed),
             verification: Cow::Borrowed(&receipt.verification),
             head: Cow::Borrowed(&receipt.head),
         };
         let mut bytes = line::write(&line, receipt.body.len())?;
         bytes.extend_from_slice(&receipt.body);
-        Ok(Self { id, integration_id, received_at: receipt.received_at, senders_id, bytes })
+        Ok(Self {
+            id,
+            integration_id,
+            received_at: receipt.received_at,
+            senders_id: receipt.senders_id,
+            bytes,
+        })
     }
 
     /// Reads it.
@@ -88,8 +86,7 @@ impl Kept {
             verification: line.verification.into_owned(),
             state: ReceiptState::Pending,
             problem: None,
-            dedup_key: (line.senders_id.map(|hash| DedupKey { hash, explicit: true }))
-                .or(line.body_hash.map(|hash| DedupKey { hash, explicit: false })),
+            senders_id: line.senders_id,
             alert_key: line.alert_key.map(Cow::into_owned),
         })
     }

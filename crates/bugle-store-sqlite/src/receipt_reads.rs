@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bugle_model::{
-    Page, Receipt, ReceiptId, ReceiptState, id::Id, limits::INBOX_COUNTED_MAX, receipt::DedupKey,
-};
+use bugle_model::{Page, Receipt, ReceiptId, ReceiptState, id::Id, limits::INBOX_COUNTED_MAX};
 use bugle_store::{Inbox, PageRequest, ReceiptFilter, SignalOutcome, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
@@ -229,7 +227,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Receipt> {
         remote_ip: parse(row, 3)?,
         correlation_id: row.get(4)?,
         verification: decode(row, 5)?,
-        dedup_key: explicit.zip(hash).map(|(explicit, hash)| DedupKey { hash, explicit }),
+        senders_id: hash.filter(|_| explicit == Some(true)),
         alert_key: row.get(8)?,
         head: decode(row, 9)?,
         body: Vec::new(),

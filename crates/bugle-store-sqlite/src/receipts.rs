@@ -15,7 +15,7 @@ use crate::{
     journal::{Journal, Outcome},
     kept::Kept,
     receipt_blocks::delete_if_unused,
-    recent::{Body, Recent},
+    recent::Recent,
     sql::receipts as sql,
     turn,
     underway::{Held, SendersId},
@@ -61,7 +61,7 @@ pub(crate) async fn append_at_once(
     held: Option<Held>,
 ) -> Result<Appended, StoreError> {
     let written = Written::new(receipt).map_err(|error| StoreError::new(DOING, error))?;
-    let body = Body::of(&written.receipt);
+    let body = recent.body_of(&written.receipt);
     let (recent, remembered) = (Arc::clone(recent), Arc::clone(recent));
     // A rejected one takes several writes; an accepted one fails with its first or with the disk.
     let shield =
@@ -113,7 +113,7 @@ pub(crate) fn insert_alone(connection: &Connection, kept: &Kept) -> rusqlite::Re
 
 fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> {
     let receipt = &row.receipt;
-    let key = receipt.dedup_key.filter(|_| receipt.state != ReceiptState::Rejected);
+    let senders_id = receipt.senders_id.filter(|_| receipt.state != ReceiptState::Rejected);
     let inserted = connection.prepare_cached(sql::INSERT)?.execute(params![
         receipt.id.as_i64(),
         receipt.integration_id.as_i64(),
@@ -121,8 +121,8 @@ fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> 
         receipt.remote_ip.to_string(),
         receipt.correlation_id,
         row.verification,
-        key.map(|key| key.explicit),
-        key.as_ref().map(|key| key.hash.as_slice()),
+        senders_id.map(|_| true),
+        senders_id,
         receipt.alert_key,
         row.head,
         receipt.body,

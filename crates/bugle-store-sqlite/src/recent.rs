@@ -3,23 +3,27 @@
 //! Kept in memory only and bounded. Equal bodies prove no redelivery and are processed all the same, so all that a
 //! forgotten one costs is the word `duplicate` in an answer; an index would cost every receipt a page.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    hash::BuildHasher,
+    sync::{Mutex, PoisonError},
+};
 
-use bugle_model::{IntegrationId, Receipt, ReceiptId, ReceiptState, Timestamp, receipt::DedupKey};
+use bugle_model::{Receipt, ReceiptId, ReceiptState, Timestamp};
+use foldhash::quality::RandomState;
 
 /// Two receipts with equal bodies are the same delivery, perhaps, when they come within this time.
 const WITHIN_MS: i64 = 5 * 60 * 1000;
 /// A body has its place in one of so many sets, by its hash.
-const SETS: u128 = 1_024;
+const SETS: u64 = 1_024;
 /// Bodies of one set. One more takes the place of the oldest, so that of the last few thousand nearly all are remembered.
-/// All together take 256 KiB, and that is all there ever is.
+/// All together take 192 KiB, and that is all there ever is.
 const WAYS: usize = 8;
 
 /// A body that came in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Body {
-    /// Its hash, and whose it is mixed in: equal bodies of two integrations are two.
-    key: u128,
+    /// A hash of it and of whose it is: equal bodies of two integrations are two.
+    key: u64,
     receipt_id: ReceiptId,
     received_at: Timestamp,
 }
@@ -28,42 +32,36 @@ impl Body {
     const NONE: Self =
         Self { key: 0, receipt_id: ReceiptId::from_i64(0), received_at: Timestamp::from_millis(i64::MIN) };
 
-    fn new(
-        integration: IntegrationId,
-        hash: [u8; 16],
-        receipt_id: ReceiptId,
-        received_at: Timestamp,
-    ) -> Self {
-        let key = u128::from_le_bytes(hash) ^ u128::from(integration.as_i64().cast_unsigned());
-        Self { key, receipt_id, received_at }
-    }
-
     fn set(&self) -> usize {
         usize::try_from(self.key % SETS).unwrap_or_default()
-    }
-
-    /// None when others do not count as its redeliveries: it is rejected, or the sender says itself which they are.
-    pub(crate) fn of(receipt: &Receipt) -> Option<Self> {
-        match receipt.dedup_key {
-            Some(DedupKey { hash, explicit: false }) if receipt.state != ReceiptState::Rejected => {
-                Some(Self::new(receipt.integration_id, hash, receipt.id, receipt.received_at))
-            }
-            _ => None,
-        }
     }
 }
 
 /// The latest receipt of each body.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(Mutex<Vec<Set>>);
+pub(crate) struct Recent {
+    /// Of this process only. Nobody's trust hangs on it, so it need not be SHA-256, which takes ten times as long.
+    hash: RandomState,
+    sets: Mutex<Vec<Set>>,
+}
 
 /// The newest first. A place that nothing has taken yet holds a body of long ago.
 type Set = [Body; WAYS];
 
 impl Recent {
+    /// None when others do not count as its redeliveries: it is not accepted, or the sender says itself which they are.
+    pub(crate) fn body_of(&self, receipt: &Receipt) -> Option<Body> {
+        let is_told_apart_by_it = receipt.state == ReceiptState::Pending && receipt.senders_id.is_none();
+        is_told_apart_by_it.then(|| Body {
+            key: self.hash.hash_one((receipt.integration_id, receipt.body.as_slice())),
+            receipt_id: receipt.id,
+            received_at: receipt.received_at,
+        })
+    }
+
     /// The receipt before this one with the same body, if that came lately.
     pub(crate) fn before(&self, body: &Body) -> Option<ReceiptId> {
-        let sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sets.get(body.set())?.iter().find(|known| known.key == body.key)?;
         let since_ms = body.received_at.as_millis().saturating_sub(known.received_at.as_millis());
         (since_ms <= WITHIN_MS).then_some(known.receipt_id)
@@ -71,7 +69,7 @@ impl Recent {
 
     /// To be called once the receipt is stored: a caller who is told `duplicate` need not call again.
     pub(crate) fn remember(&self, body: Body) {
-        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         if sets.is_empty() {
             *sets = (0..SETS).map(|_| [Body::NONE; WAYS]).collect();
         }
@@ -86,13 +84,13 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use bugle_model::IntegrationId;
     use bugle_store::conformance::sample;
 
     use super::*;
 
-    fn body(integration: i64, hash: u128, number: i64) -> Body {
-        let (integration, receipt) = (IntegrationId::from_i64(integration), ReceiptId::from_i64(number));
-        Body::new(integration, hash.to_le_bytes(), receipt, sample::NOON)
+    fn body(key: u64, number: i64) -> Body {
+        Body { key, receipt_id: ReceiptId::from_i64(number), received_at: sample::NOON }
     }
 
     /// As evenly spread as a hash, by <https://prng.di.unimi.it/splitmix64.c>.
@@ -110,55 +108,66 @@ mod tests {
     #[test]
     fn the_latest_of_a_set_are_remembered() {
         let recent = Recent::default();
-        assert_eq!(before(&recent, &body(5, 0, 1)), None);
+        assert_eq!(before(&recent, &body(0, 1)), None);
         for hash in 0..=WAYS {
-            let hash = SETS * u128::try_from(hash).unwrap();
+            let hash = SETS * u64::try_from(hash).unwrap();
             for number in [1, 2, 3] {
-                recent.remember(body(5, hash, number));
-                assert_eq!(before(&recent, &body(5, hash, 9)), Some(number), "{hash}");
+                recent.remember(body(hash, number));
+                assert_eq!(before(&recent, &body(hash, 9)), Some(number), "{hash}");
             }
         }
-        assert_eq!(before(&recent, &body(5, 0, 9)), None, "one more came than there are places");
-        recent.remember(body(5, SETS, 4));
-        recent.remember(body(5, 0, 4));
-        assert_eq!(before(&recent, &body(5, SETS, 9)), Some(4), "it came again, so it is not the oldest");
-        assert_eq!(before(&recent, &body(5, 2 * SETS, 9)), None);
+        assert_eq!(before(&recent, &body(0, 9)), None, "one more came than there are places");
+        recent.remember(body(SETS, 4));
+        recent.remember(body(0, 4));
+        assert_eq!(before(&recent, &body(SETS, 9)), Some(4), "it came again, so it is not the oldest");
+        assert_eq!(before(&recent, &body(2 * SETS, 9)), None);
     }
 
     #[test]
     fn nearly_all_of_the_last_few_thousand_are_remembered() {
         let recent = Recent::default();
-        let bodies =
-            (0..20_000_u64).map(|number| body(5, u128::from(mixed(number)), i64::try_from(number).unwrap()));
+        let bodies = (0..20_000_u64).map(|number| body(mixed(number), i64::try_from(number).unwrap()));
         bodies.clone().for_each(|body| recent.remember(body));
         let lost = bodies.skip(20_000 - 3_000).filter(|body| recent.before(body).is_none()).count();
         assert!(lost < 30, "{lost} of 3,000 are forgotten");
     }
 
     #[test]
-    fn equal_bodies_of_two_integrations_and_of_long_ago_are_others() {
+    fn one_of_long_ago_is_another() {
         let recent = Recent::default();
-        recent.remember(body(5, 7, 1));
-        assert_eq!(before(&recent, &body(6, 7, 2)), None);
+        recent.remember(body(7, 1));
         let later =
-            |ms| Body { received_at: Timestamp::from_millis(sample::NOON.as_millis() + ms), ..body(5, 7, 2) };
+            |ms| Body { received_at: Timestamp::from_millis(sample::NOON.as_millis() + ms), ..body(7, 2) };
         assert_eq!(before(&recent, &later(WITHIN_MS)), Some(1));
         assert_eq!(before(&recent, &later(WITHIN_MS + 1)), None);
-        assert_eq!(before(&recent, &body(5, 5, 2)), None, "an empty place is no body");
+        assert_eq!(before(&recent, &body(5, 2)), None, "an empty place is no body");
+    }
+
+    fn receipt(id: i64, of: i64, body: &[u8]) -> Receipt {
+        Receipt { body: body.to_vec(), ..sample::receipt(id, IntegrationId::from_i64(of)) }
     }
 
     #[test]
-    fn who_is_told_apart_by_the_sender_or_rejected_is_not_remembered() {
-        let key = DedupKey { hash: [1; 16], explicit: false };
-        for (key, state, is_remembered) in [
-            (Some(key), ReceiptState::Pending, true),
-            (Some(key), ReceiptState::Undecodable, true),
-            (Some(key), ReceiptState::Rejected, false),
-            (Some(DedupKey { explicit: true, ..key }), ReceiptState::Pending, false),
-            (None, ReceiptState::Pending, false),
+    fn equal_bodies_of_one_integration_are_the_same() {
+        let recent = Recent::default();
+        recent.remember(recent.body_of(&receipt(1, 5, b"a")).unwrap());
+        for (of, body, expected) in [(5, "a", Some(1)), (6, "a", None), (5, "b", None), (5, "", None)] {
+            let other = recent.body_of(&receipt(2, of, body.as_bytes())).unwrap();
+            assert_eq!(before(&recent, &other), expected, "{body:?} of {of}");
+        }
+    }
+
+    #[test]
+    fn who_is_told_apart_by_the_sender_or_not_accepted_is_not_remembered() {
+        for (senders_id, state, is_remembered) in [
+            (None, ReceiptState::Pending, true),
+            (None, ReceiptState::Undecodable, false),
+            (None, ReceiptState::Rejected, false),
+            (Some([1; 16]), ReceiptState::Pending, false),
         ] {
-            let receipt = Receipt { dedup_key: key, state, ..sample::receipt(1, IntegrationId::from_i64(5)) };
-            assert_eq!(Body::of(&receipt).is_some(), is_remembered, "{key:?}, {state:?}");
+            let receipt = Receipt { senders_id, state, ..receipt(1, 5, b"a") };
+            let body = Recent::default().body_of(&receipt);
+            assert_eq!(body.is_some(), is_remembered, "{senders_id:?}, {state:?}");
         }
     }
 }

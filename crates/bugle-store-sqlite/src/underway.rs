@@ -21,8 +21,8 @@ pub(crate) struct SendersId {
 impl SendersId {
     /// None when the sender names none, or is not proven: a forger must not make the true call look like a repeat.
     pub(crate) fn of(receipt: &Receipt) -> Option<Self> {
-        let key = receipt.dedup_key.filter(|key| key.explicit && receipt.state != ReceiptState::Rejected)?;
-        Some(Self { integration_id: receipt.integration_id, hash: key.hash })
+        let hash = receipt.senders_id.filter(|_| receipt.state != ReceiptState::Rejected)?;
+        Some(Self { integration_id: receipt.integration_id, hash })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use bugle_model::{Cursor, IntegrationId, Receipt, ReceiptState, Verification, id::Id, receipt::DedupKey};
+use bugle_model::{Cursor, IntegrationId, Receipt, ReceiptState, Verification, id::Id};
 use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{Options, SqliteStore};
 
@@ -13,8 +13,8 @@ fn receipt(id: i64) -> Receipt {
     let integration_id = IntegrationId::from_i64(5 + id % 2);
     let body = format!("{{\"number\":{id},\"text\":\"the same in each\"}}").into_bytes();
     // Of some the sender says itself which they are.
-    let dedup_key = Some(DedupKey { hash: u128::try_from(id).unwrap().to_le_bytes(), explicit: id % 3 == 0 });
-    Receipt { body, dedup_key, received_at: sample::after(id), ..sample::receipt(id, integration_id) }
+    let senders_id = (id % 3 == 0).then(|| u128::try_from(id).unwrap().to_le_bytes());
+    Receipt { body, senders_id, received_at: sample::after(id), ..sample::receipt(id, integration_id) }
 }
 
 /// A store with receipts 1 to [`COUNT`], all of them in blocks.
@@ -63,7 +63,7 @@ async fn each_reads_back_and_stands_in_its_lists() {
         let expected = receipt(id);
         assert_eq!((read.id, read.integration_id), (expected.id, expected.integration_id));
         assert_eq!((read.body, read.head), (expected.body, expected.head));
-        assert_eq!((read.received_at, read.dedup_key), (expected.received_at, expected.dedup_key));
+        assert_eq!((read.received_at, read.senders_id), (expected.received_at, expected.senders_id));
         let state = if id % 10 == 0 { ReceiptState::Processed } else { ReceiptState::Pending };
         assert_eq!(read.state, state);
     }

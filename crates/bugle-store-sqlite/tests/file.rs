@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bugle_model::{IntegrationId, Receipt, ReceiptId, ReceiptState, receipt::DedupKey};
+use bugle_model::{IntegrationId, Receipt, ReceiptId, ReceiptState};
 use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Step, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 
@@ -128,9 +128,8 @@ async fn what_was_undone_has_no_duplicate() {
         "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
     )
     .unwrap();
-    let same = DedupKey { hash: [7; 16], explicit: false };
     // So large that it goes to the database at once.
-    let receipt = |id| Receipt { dedup_key: Some(same), body: vec![7; 100_000], ..sample::receipt(id, of) };
+    let receipt = |id| Receipt { body: vec![7; 100_000], ..sample::receipt(id, of) };
     store.append(receipt(1)).await.unwrap_err();
     disk.execute_batch("DROP TRIGGER full").unwrap();
     let second = store.append(receipt(2)).await.unwrap();

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use bugle_model::{IntegrationId, Receipt, ReceiptState, id::Id, receipt::DedupKey};
+use bugle_model::{IntegrationId, Receipt, ReceiptState, id::Id};
 use bugle_store::{PageRequest, PruneBefore, ReceiptFilter, Store, conformance::sample};
 use bugle_store_sqlite::{OpenError, Options, SqliteStore};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ fn receipt(id: i64) -> Receipt {
 
 /// With an id of the sender's own, the same for all.
 fn named(id: i64) -> Receipt {
-    Receipt { dedup_key: Some(DedupKey { hash: [7; 16], explicit: true }), ..receipt(id) }
+    Receipt { senders_id: Some([7; 16]), ..receipt(id) }
 }
 
 async fn pending(store: &SqliteStore) -> Vec<i64> {

@@ -63,8 +63,9 @@ pub enum CommitError {
 /// What became of an appended receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// An earlier accepted receipt of the same integration with the same dedup key, if any. When the key is the
-    /// sender's own id, the new receipt was stored as [`ReceiptState::Duplicate`] and will not be processed.
+    /// An earlier accepted receipt of the same integration with the same id of the sender's own, if any: the new one was stored
+    /// as [`ReceiptState::Duplicate`] and will not be processed. Where the sender gives none, one with an equal body that came
+    /// lately.
     pub duplicate_of: Option<ReceiptId>,
 }
 

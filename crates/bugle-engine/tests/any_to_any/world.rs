@@ -139,7 +139,7 @@ impl World {
             verification: Verification::Unverified,
             state: ReceiptState::Pending,
             problem: None,
-            dedup_key: None,
+            senders_id: None,
             alert_key: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use bugle_model::{IntegrationId, ReceiptId, id::Id, receipt::DedupKey};
+use bugle_model::{IntegrationId, ReceiptId, id::Id};
 use bugle_store::{Store, conformance::sample};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -21,7 +21,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 /// Receipts with an id of the sender's own, the same for all.
 fn named(id: i64) -> Receipt {
-    Receipt { dedup_key: Some(DedupKey { hash: [7; 16], explicit: true }), ..sample::receipt(id, OF) }
+    Receipt { senders_id: Some([7; 16]), ..sample::receipt(id, OF) }
 }
 
 /// One that the journal does not take.
@@ -88,7 +88,7 @@ fn kept(keeper: &mut Keeper, receipts: &[Receipt]) -> Vec<Outcome> {
         let (reply, answer) = oneshot::channel();
         answers.push(answer);
         batch.push(Entry {
-            body: Body::of(receipt),
+            body: keeper.recent.body_of(receipt),
             senders_id: SendersId::of(receipt),
             held: None,
             record: is_usual(receipt).then(|| Record::new(Kept::new(receipt).unwrap())),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use bugle_model::{
     Cursor, DeliveryState, DestinationId, Incident, IncidentId, IntegrationId, Receipt, ReceiptState,
-    Verdict, id::Id, receipt::DedupKey,
+    Verdict, id::Id,
 };
 use bugle_store::{
     CommitError, DeliveryFilter, Next, PageRequest, ReceiptFilter, ReceiptOutcome, RecoverFrom, Room,
@@ -84,7 +84,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn named(id: i64, name: u8, is_large: bool) -> Receipt {
     let mut receipt = sample::receipt(id, OF);
-    receipt.dedup_key = Some(DedupKey { hash: [name; 16], explicit: true });
+    receipt.senders_id = Some([name; 16]);
     if is_large {
         receipt.body = vec![7; 100_000];
     }

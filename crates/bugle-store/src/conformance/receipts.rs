@@ -2,7 +2,7 @@
 
 use bugle_model::{
     Cursor, IntegrationId, Receipt, ReceiptId, ReceiptState, Verification, id::Id,
-    limits::QUARANTINE_PER_INTEGRATION_MAX, receipt::DedupKey,
+    limits::QUARANTINE_PER_INTEGRATION_MAX,
 };
 
 use ReceiptState::{Pending, Processed, Rejected};
@@ -13,12 +13,15 @@ use crate::{Inbox, PageRequest, ReceiptFilter, ReceiptOutcome, SignalOutcome, St
 const OF: IntegrationId = IntegrationId::from_i64(5);
 const OTHER: IntegrationId = IntegrationId::from_i64(6);
 
-fn keyed(id: i64, hash: u8, explicit: bool, at_seconds: i64) -> Receipt {
-    Receipt {
-        received_at: sample::after(at_seconds),
-        dedup_key: Some(DedupKey { hash: [hash; 16], explicit }),
-        ..sample::receipt(id, OF)
-    }
+/// With an id of the sender's own.
+fn named(id: i64, name: u8, at_seconds: i64) -> Receipt {
+    let received_at = sample::after(at_seconds);
+    Receipt { received_at, senders_id: Some([name; 16]), ..sample::receipt(id, OF) }
+}
+
+/// Without one.
+fn nameless(id: i64, body: u8, at_seconds: i64) -> Receipt {
+    Receipt { received_at: sample::after(at_seconds), body: vec![body; 16], ..sample::receipt(id, OF) }
 }
 
 async fn append(store: &dyn Store, receipt: Receipt) -> Option<i64> {
@@ -62,7 +65,7 @@ pub async fn a_receipt_reads_back_whole(store: &dyn Store) {
         body: b"\0\xff{\"a\":1}".to_vec(),
         remote_ip: "2001:db8::7".parse().unwrap(),
         verification: Verification::Verified { scheme: "X-Signature".to_owned(), secret_id: Id::from_i64(3) },
-        ..keyed(1, 7, true, 0)
+        ..named(1, 7, 0)
     };
     assert_eq!(append(store, kept.clone()).await, None);
     let (read, signals) = store.receipt(kept.id).await.unwrap().unwrap();
@@ -72,7 +75,7 @@ pub async fn a_receipt_reads_back_whole(store: &dyn Store) {
     );
     assert_eq!((read.head, read.received_at, read.state), (kept.head, kept.received_at, kept.state));
     assert_eq!((read.correlation_id, read.alert_key), (kept.correlation_id, kept.alert_key));
-    assert_eq!((read.dedup_key, read.problem, read.integration_id), (kept.dedup_key, None, OF));
+    assert_eq!((read.senders_id, read.problem, read.integration_id), (kept.senders_id, None, OF));
     assert!(signals.is_empty());
     assert!(store.receipt(Id::from_i64(2)).await.unwrap().is_none());
 }
@@ -110,11 +113,11 @@ pub async fn the_inbox_is_counted_and_dated(store: &dyn Store) {
 
 /// However long ago the first one came, and only within one integration.
 pub async fn the_senders_own_id_makes_a_duplicate(store: &dyn Store) {
-    assert_eq!(append(store, keyed(1, 7, true, 0)).await, None);
-    assert_eq!(append(store, keyed(2, 7, true, 86_400)).await, Some(1));
-    assert_eq!(append(store, keyed(3, 7, true, 86_401)).await, Some(1));
-    assert_eq!(append(store, keyed(4, 8, true, 0)).await, None);
-    let elsewhere = Receipt { integration_id: OTHER, ..keyed(5, 7, true, 0) };
+    assert_eq!(append(store, named(1, 7, 0)).await, None);
+    assert_eq!(append(store, named(2, 7, 86_400)).await, Some(1));
+    assert_eq!(append(store, named(3, 7, 86_401)).await, Some(1));
+    assert_eq!(append(store, named(4, 8, 0)).await, None);
+    let elsewhere = Receipt { integration_id: OTHER, ..named(5, 7, 0) };
     assert_eq!(append(store, elsewhere).await, None);
     assert_eq!(pending(store).await, [1, 4, 5]);
     assert_eq!(state(store, 2).await, Some(ReceiptState::Duplicate));
@@ -122,20 +125,19 @@ pub async fn the_senders_own_id_makes_a_duplicate(store: &dyn Store) {
 
 /// An equal body within five minutes may be a redelivery, and is processed all the same.
 pub async fn an_equal_body_is_told_of_and_processed(store: &dyn Store) {
-    assert_eq!(append(store, keyed(1, 7, false, 0)).await, None);
-    assert_eq!(append(store, keyed(2, 7, false, 299)).await, Some(1));
-    assert_eq!(append(store, keyed(3, 7, false, 299 + 301)).await, None);
-    assert_eq!(append(store, keyed(4, 7, true, 299 + 302)).await, None, "a sender's id is not a body");
+    assert_eq!(append(store, nameless(1, 7, 0)).await, None);
+    assert_eq!(append(store, nameless(2, 7, 299)).await, Some(1));
+    assert_eq!(append(store, nameless(3, 7, 299 + 301)).await, None);
+    assert_eq!(append(store, named(4, 7, 299 + 302)).await, None, "a sender's id is not a body");
     assert_eq!(pending(store).await, [1, 2, 3, 4]);
 }
 
 /// Else a forger could make the true one look like a repeat.
 pub async fn a_rejected_receipt_is_never_an_original(store: &dyn Store) {
-    for explicit in [true, false] {
-        let id = if explicit { 1 } else { 3 };
-        let key = Some(DedupKey { hash: [9; 16], explicit });
-        append(store, Receipt { dedup_key: key, ..sample::rejected(id, OF) }).await;
-        assert_eq!(append(store, keyed(id + 1, 9, explicit, 1)).await, None);
+    for (id, make) in [(1, named as fn(i64, u8, i64) -> Receipt), (3, nameless)] {
+        let Receipt { senders_id, body, .. } = make(id, 9, 0);
+        append(store, Receipt { senders_id, body, ..sample::rejected(id, OF) }).await;
+        assert_eq!(append(store, make(id + 1, 9, 1)).await, None);
     }
     assert_eq!(pending(store).await, [2, 4]);
 }

@@ -2,7 +2,7 @@
 
 use bugle_model::{
     Alert, AlertStatus, Cursor, DestinationId, Event, Incident, IncidentStatus, IntegrationId, Receipt,
-    ReceiptState, Timestamp, Verdict, id::Id, receipt::DedupKey,
+    ReceiptState, Timestamp, Verdict, id::Id,
 };
 
 use super::{ALL, sample};
@@ -137,11 +137,8 @@ pub async fn old_receipts_go_once_they_are_dealt_with(store: &dyn Store) {
 
 /// A receipt that is gone is no original any more, and is not looked for when somebody asks for it again.
 pub async fn a_pruned_senders_id_is_new_again(store: &dyn Store) {
-    let named = |id, received_at| Receipt {
-        received_at,
-        dedup_key: Some(DedupKey { hash: [7; 16], explicit: true }),
-        ..sample::receipt(id, OF)
-    };
+    let named =
+        |id, received_at| Receipt { received_at, senders_id: Some([7; 16]), ..sample::receipt(id, OF) };
     store.append(named(1, sample::NOON)).await.unwrap();
     store.commit(dealt_with(1, ReceiptState::Processed)).await.unwrap();
     let again = store.append(named(2, sample::NOON)).await.unwrap();

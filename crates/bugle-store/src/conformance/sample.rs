@@ -44,7 +44,7 @@ pub fn receipt(id: i64, integration_id: IntegrationId) -> Receipt {
         verification: Verification::Unverified,
         state: ReceiptState::Pending,
         problem: None,
-        dedup_key: None,
+        senders_id: None,
         alert_key: Some(format!("check-{id}")),
     }
 }
