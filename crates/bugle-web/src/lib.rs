@@ -26,7 +26,7 @@ mod server;
 mod settings;
 mod ui;
 
-pub use server::serve;
+pub use server::{Workers, serve};
 pub use settings::{ConfiguredSetting, WebSettings};
 
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.

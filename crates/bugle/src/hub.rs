@@ -17,7 +17,7 @@ use bugle_engine::{
 };
 use bugle_model::{Scope, SystemClock};
 use bugle_store_sqlite::{Options, SqliteStore};
-use bugle_web::WebSettings;
+use bugle_web::{WebSettings, Workers};
 use secrecy::ExposeSecret;
 use tokio::{
     net::TcpListener,
@@ -40,6 +40,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 #[derive(Debug)]
 pub struct Hub {
     engine: Arc<Engine>,
+    workers: Workers,
     /// Where the admin key was written, when this start made it.
     pub new_admin_key: Option<PathBuf>,
     /// Where the first user is made, once; none when there is one.
@@ -49,8 +50,9 @@ pub struct Hub {
 impl Hub {
     /// Opens the store in `data` and the engine on it. Makes an admin key when there is none yet.
     pub async fn open(data: &Path, settings: EngineSettings) -> anyhow::Result<Self> {
+        let workers = Workers::for_this_machine().context("could not start the threads that serve")?;
         let folder = data.to_owned();
-        let options = Options { rest: memory::rest(), ..Options::default() };
+        let options = Options { rest: memory::rest(workers.runtimes()), ..Options::default() };
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&folder, options));
         let store =
             opened.await?.with_context(|| format!("could not open the data folder {}", data.display()))?;
@@ -60,7 +62,7 @@ impl Hub {
             [] => Some(link_path(&engine, Purpose::FirstAdmin)?),
             _ => None,
         };
-        Ok(Self { engine, new_admin_key, first_user_path })
+        Ok(Self { engine, workers, new_admin_key, first_user_path })
     }
 
     /// Where whoever opens it first is signed in as an admin: for a hub that is only there to be looked at.
@@ -94,7 +96,7 @@ impl Hub {
             );
             told_to_stop.get_or_init(Instant::now);
         };
-        bugle_web::serve(listener, self.engine.clone(), settings, stop)
+        bugle_web::serve(listener, &self.workers, self.engine.clone(), settings, stop)
             .await
             .context("could not go on serving")?;
         let spent = told_to_stop.get().map(Instant::elapsed).unwrap_or_default();

@@ -10,17 +10,19 @@ const TOO_MANY: usize = usize::MAX / 4;
 /// For how long a worker is held, so that it does not take what is meant for another.
 const HELD_FOR: Duration = Duration::from_millis(1);
 
-/// Gives back what is kept for the store's thread that rests, and for the runtime's: these know no rest, and what the store
-/// has none of they have none of either.
-pub fn rest() -> Rest {
-    let runtime = Handle::current();
+/// Gives back what is kept for the store's thread that rests, and for those of the current runtime and of `others`: these know
+/// no rest, and what the store has none of they have none of either.
+pub fn rest<'a>(others: impl Iterator<Item = &'a Handle>) -> Rest {
+    let runtimes: Vec<Handle> = others.cloned().chain([Handle::current()]).collect();
     let then = move || {
         give_back();
-        for _ in 0..runtime.metrics().num_workers() {
-            drop(runtime.spawn(async {
-                give_back();
-                thread::sleep(HELD_FOR);
-            }));
+        for runtime in &runtimes {
+            for _ in 0..runtime.metrics().num_workers() {
+                drop(runtime.spawn(async {
+                    give_back();
+                    thread::sleep(HELD_FOR);
+                }));
+            }
         }
     };
     Rest { then: Arc::new(then), ..Rest::default() }

@@ -28,7 +28,7 @@ use bugle_model::{
 };
 use bugle_platforms::{Dialect, table};
 use bugle_store::{Due, Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::send::Sender;
@@ -132,6 +132,8 @@ impl Shared {
 /// Gets deliveries to their destinations.
 pub struct Dispatcher {
     shared: Arc<Shared>,
+    /// Where it was started. Whoever changes a destination may be at home elsewhere.
+    runtime: Handle,
     lanes: Mutex<Lanes>,
     lane_tasks: TaskTracker,
     settler_tasks: TaskTracker,
@@ -158,7 +160,7 @@ impl fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts with no destinations. Must be called within a Tokio runtime.
+    /// Starts with no destinations, on the current Tokio runtime, as all its lanes will.
     pub fn start(parts: DispatcherParts) -> Self {
         let (records, waiting) = mpsc::channel(RECORDS_MAX);
         let settler_tasks = TaskTracker::new();
@@ -184,6 +186,7 @@ impl Dispatcher {
         };
         Self {
             shared: Arc::new(shared),
+            runtime: Handle::current(),
             lanes: Mutex::default(),
             lane_tasks: TaskTracker::new(),
             settler_tasks,
@@ -227,7 +230,8 @@ impl Dispatcher {
                     if is_fresh { Circuit::default() } else { circuit },
                 ));
                 let lane = Lane::new(Arc::clone(&self.shared), Arc::clone(&handle), is_fresh);
-                self.lane_tasks.spawn(self.abandon.clone().run_until_cancelled_owned(lane.run()));
+                let running = self.abandon.clone().run_until_cancelled_owned(lane.run());
+                self.lane_tasks.spawn_on(running, &self.runtime);
                 lanes.by_destination.insert(id, handle);
             }
         }

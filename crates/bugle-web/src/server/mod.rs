@@ -1,23 +1,30 @@
 //! Accepts connections, bounds them, and stops without cutting an answer short.
 
 mod stream;
+mod workers;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bugle_engine::Engine;
 use bugle_model::limits;
+use futures_util::future::join_all;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{WebSettings, app::App, body::Rooms, client_ip::Peer, entrance::Entrance};
 use stream::BoundedStream;
+use workers::Worker;
+pub use workers::Workers;
 
 /// Largest request head. Vendors' signatures and cookies of proxies fit many times over.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -43,60 +50,118 @@ impl Stopping {
 /// within [`WebSettings::shutdown_time_max`], and returns. Speaks HTTP/1.1, and HTTP/2 to who begins with it.
 pub async fn serve(
     listener: TcpListener,
+    workers: &Workers,
     engine: Arc<Engine>,
     settings: WebSettings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let connections = TaskTracker::new();
-    let slots = Arc::new(Semaphore::new(settings.connections_max));
-    let graceful = GracefulShutdown::new();
-    let builder = Arc::new(connection_builder(&settings));
-    let stopping = Stopping::default();
+    let (stopping, graceful) = (Stopping::default(), Arc::new(GracefulShutdown::new()));
     let (rooms, shutdown_time_max) = (Rooms::new(&settings), settings.shutdown_time_max);
-    let head_time_max = settings.head_time_max;
-    let entrance = Arc::new(Entrance::new(App { engine, settings: Arc::new(settings), rooms }));
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+    let server = Arc::new(Server {
+        slots: Arc::new(Semaphore::new(settings.connections_max)),
+        builder: connection_builder(&settings),
+        head_time_max: settings.head_time_max,
+        entrance: Entrance::new(App { engine, settings: Arc::new(settings), rooms }),
+        stopping: stopping.clone(),
+        workers: workers.all().to_vec(),
+    });
+    let (listener, accepting) = (listener.into_std()?, TaskTracker::new());
+    for (own, worker) in workers.all().iter().enumerate() {
+        let listener = {
+            let _context = worker.runtime.enter();
+            TcpListener::from_std(listener.try_clone()?)?
         };
-        let (stream, peer, slot) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let io = TokioIo::new(BoundedStream::new(stream, head_time_max));
-        let service = hyper::service::service_fn({
-            let (entrance, stopping) = (Arc::clone(&entrance), stopping.clone());
-            move |request| {
-                let (entrance, stopping) = (Arc::clone(&entrance), stopping.clone());
-                async move { Ok::<_, Infallible>(entrance.answer(peer, &stopping, request).await) }
-            }
-        });
-        let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
-        connections.spawn(async move {
-            let connection = builder.serve_connection(io, service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "a connection ended badly");
-            }
-            drop(slot);
-        });
+        accepting.spawn_on(Arc::clone(&server).accept(own, listener, Arc::clone(&graceful)), &worker.runtime);
     }
     drop(listener);
+    shutdown.await;
     stopping.0.cancel();
-    finish(graceful, connections, shutdown_time_max).await;
+    accepting.close();
+    accepting.wait().await;
+    finish(graceful, workers, shutdown_time_max).await;
     Ok(())
+}
+
+/// What all workers share.
+struct Server {
+    slots: Arc<Semaphore>,
+    builder: auto::Builder<TokioExecutor>,
+    head_time_max: Duration,
+    entrance: Entrance,
+    stopping: Stopping,
+    workers: Vec<Worker>,
+}
+
+/// A connection that was accepted. Its slot is free again when it ends.
+struct Accepted {
+    peer: Peer,
+    slot: OwnedSemaphorePermit,
+    watcher: Watcher,
+}
+
+impl Server {
+    /// Accepts connections on the worker at `own`, and serves them there or on one that has fewer.
+    async fn accept(self: Arc<Self>, own: usize, listener: TcpListener, graceful: Arc<GracefulShutdown>) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stopping.begun() => return,
+                accepted = accept(&listener, &self.slots) => accepted,
+            };
+            let served = accepted.and_then(|(stream, peer, slot)| {
+                let accepted = Accepted { peer, slot, watcher: graceful.watcher() };
+                Arc::clone(&self).place(own, stream, accepted)
+            });
+            if let Err(error) = served {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn place(self: Arc<Self>, own: usize, stream: TcpStream, accepted: Accepted) -> io::Result<()> {
+        let counts: Vec<usize> = self.workers.iter().map(|worker| worker.connections.len()).collect();
+        let place = workers::place(own, &counts);
+        let Some(worker) = self.workers.get(place) else { return Ok(()) };
+        let (runtime, connections) = (worker.runtime.clone(), worker.connections.clone());
+        if place == own {
+            connections.spawn_on(self.serve(stream, accepted), &runtime);
+            return Ok(());
+        }
+        // A stream belongs to the runtime that it was made on.
+        let stream = stream.into_std()?;
+        let serving = async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => self.serve(stream, accepted).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be handed over"),
+            }
+        };
+        connections.spawn_on(serving, &runtime);
+        Ok(())
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, accepted: Accepted) {
+        let Accepted { peer, slot, watcher } = accepted;
+        let io = TokioIo::new(BoundedStream::new(stream, self.head_time_max));
+        let service = hyper::service::service_fn({
+            let server = Arc::clone(&self);
+            move |request| {
+                let server = Arc::clone(&server);
+                async move { Ok::<_, Infallible>(server.entrance.answer(peer, &server.stopping, request).await) }
+            }
+        });
+        let connection = self.builder.serve_connection(io, service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection ended badly");
+        }
+        drop(slot);
+    }
 }
 
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // An answer is one small packet: waiting to fill it only adds latency. A failure costs no more than that.
@@ -104,17 +169,21 @@ async fn accept(
     Ok((stream, Peer(peer), slot))
 }
 
-async fn finish(graceful: GracefulShutdown, connections: TaskTracker, limit: Duration) {
-    connections.close();
+async fn finish(graceful: Arc<GracefulShutdown>, workers: &Workers, limit: Duration) {
+    let connections = || workers.all().iter().map(|worker| &worker.connections);
+    for connections in connections() {
+        connections.close();
+    }
     let finished = async {
-        graceful.shutdown().await;
-        connections.wait().await;
+        // Nobody accepts any more, so nobody else has it.
+        if let Some(graceful) = Arc::into_inner(graceful) {
+            graceful.shutdown().await;
+        }
+        join_all(connections().map(TaskTracker::wait)).await;
     };
     if tokio::time::timeout(limit, finished).await.is_err() {
-        tracing::warn!(
-            connections = connections.len(),
-            "connections were still busy when the time to stop ran out"
-        );
+        let connections: usize = connections().map(TaskTracker::len).sum();
+        tracing::warn!(connections, "connections were still busy when the time to stop ran out");
     }
 }
 

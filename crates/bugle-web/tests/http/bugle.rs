@@ -74,8 +74,11 @@ impl TestBugle {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let server =
-            TaskTracker::new().spawn(bugle_web::serve(listener, Arc::clone(&engine), settings, stopped));
+        let workers = bugle_web::Workers::start(2).unwrap();
+        let server = TaskTracker::new().spawn({
+            let engine = Arc::clone(&engine);
+            async move { bugle_web::serve(listener, &workers, engine, settings, stopped).await }
+        });
         let admin_key = key(&engine, Scope::Admin).await;
         Self { address, engine, admin_key, stop, server, folder }
     }
