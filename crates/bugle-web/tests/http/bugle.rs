@@ -9,11 +9,11 @@ use std::{
 use bugle_engine::{Engine, EngineSettings, accounts::OidcSettings, config::NewApiKey, watch::Watch};
 use bugle_model::{Scope, SystemClock};
 use bugle_store_sqlite::{Options, SqliteStore};
-use bugle_web::WebSettings;
+use bugle_web::{WebSettings, Workers, serve};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -28,6 +28,8 @@ pub struct TestBugle {
     pub address: SocketAddr,
     pub engine: Arc<Engine>,
     pub admin_key: String,
+    /// Those of the workers.
+    pub runtimes: Vec<Handle>,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
     pub folder: TempDir,
@@ -74,13 +76,14 @@ impl TestBugle {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let workers = bugle_web::Workers::start(2).unwrap();
+        let workers = Workers::start(2).unwrap();
+        let runtimes = workers.runtimes().cloned().collect();
         let server = TaskTracker::new().spawn({
             let engine = Arc::clone(&engine);
-            async move { bugle_web::serve(listener, &workers, engine, settings, stopped).await }
+            async move { serve(listener, &workers, engine, settings, stopped).await }
         });
         let admin_key = key(&engine, Scope::Admin).await;
-        Self { address, engine, admin_key, stop, server, folder }
+        Self { address, engine, admin_key, runtimes, stop, server, folder }
     }
 
     /// A key with this scope.

@@ -1,6 +1,6 @@
 //! The server itself: HTTP/2, keep-alive, limits on connections and time, and its end.
 
-use std::time::Duration;
+use std::{sync::mpsc, time::Duration};
 
 use bugle_web::WebSettings;
 use http_body_util::{BodyExt, Full};
@@ -8,12 +8,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    runtime::Handle,
     task::JoinSet,
     time::timeout,
 };
 
 use crate::{
-    bugle::TestBugle,
+    bugle::{TestBugle, until},
     client::{raw, read_answer, request},
 };
 
@@ -38,6 +39,32 @@ async fn a_connection_carries_many_requests() {
     for _ in 0..3 {
         stream.write_all(HEALTH).await.unwrap();
         read_health(&mut stream).await;
+    }
+}
+
+/// Whoever accepts all that come together, each worker serves as many.
+#[tokio::test]
+async fn connections_are_shared_out() {
+    let bugle = TestBugle::start().await;
+    let [accepting, busy] = &bugle.runtimes[..] else { panic!("two workers") };
+    let ((begun, is_busy), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    drop(busy.spawn(async move {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+    }));
+    is_busy.recv().unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        streams.push(TcpStream::connect(bugle.address).await.unwrap());
+    }
+    // One task of each worker accepts, and one makes the other busy.
+    let tasks = |of: &Handle| of.metrics().num_alive_tasks();
+    until("all to be accepted", async || (tasks(accepting) + tasks(busy) == 16 + 3).then_some(())).await;
+    assert_eq!((tasks(accepting), tasks(busy)), (8 + 1, 8 + 2));
+    release.send(()).unwrap();
+    for stream in &mut streams {
+        stream.write_all(HEALTH).await.unwrap();
+        read_health(stream).await;
     }
 }
 

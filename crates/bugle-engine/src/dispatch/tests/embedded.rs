@@ -98,3 +98,25 @@ async fn what_a_stopped_process_leaves_arrives_in_order_after_the_next_start() {
     let events = store.timeline(delivery.incident_id, first_page).await.unwrap();
     assert_eq!(events.data.len(), 5);
 }
+
+/// A destination may be made on a runtime of the server's, which ends before the hub does.
+#[tokio::test]
+async fn lanes_are_at_home_where_the_dispatcher_was_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = good().await;
+    let destination = configured(1, &receiver);
+    let store = open(&folder);
+    store.put_destination(destination.clone()).await.unwrap();
+    commit(store.as_ref(), &[&destination], 1..3, 2).await;
+    let dispatcher = Arc::new(dispatcher(Arc::clone(&store), Arc::new(SystemClock), Arc::default()));
+    let elsewhere = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let maker = Arc::clone(&dispatcher);
+    let make = move || {
+        let _context = elsewhere.enter();
+        maker.set_destinations(vec![(Arc::new(destination), Circuit::default())]);
+    };
+    std::thread::spawn(make).join().unwrap();
+    until_settled(store.as_ref()).await;
+    assert_eq!(receiver.calls().len(), 4);
+    dispatcher.shutdown(Duration::from_secs(5)).await;
+}
