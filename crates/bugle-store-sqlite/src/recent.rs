@@ -40,7 +40,7 @@ impl Body {
 /// The latest receipt of each body.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    /// Of this process only. Nobody's trust hangs on it, so it need not be SHA-256, which takes ten times as long.
+    /// Of this process only. Nobody's trust hangs on it, so it need not be a cryptographic one.
     hash: RandomState,
     sets: Mutex<Vec<Set>>,
 }

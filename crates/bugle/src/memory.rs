@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 /// More bytes than any machine has.
 const TOO_MANY: usize = usize::MAX / 4;
-/// For how long a worker is held, so that it does not take what is meant for another.
+/// For how long a thread of several is held, so that it does not take what is meant for another.
 const HELD_FOR: Duration = Duration::from_millis(1);
 
 /// Gives back what is kept for the store's thread that rests, and for those of the current runtime and of `others`: these know
@@ -17,10 +17,13 @@ pub fn rest<'a>(others: impl Iterator<Item = &'a Handle>) -> Rest {
     let then = move || {
         give_back();
         for runtime in &runtimes {
-            for _ in 0..runtime.metrics().num_workers() {
-                drop(runtime.spawn(async {
+            let count = runtime.metrics().num_workers();
+            for _ in 0..count {
+                drop(runtime.spawn(async move {
                     give_back();
-                    thread::sleep(HELD_FOR);
+                    if count > 1 {
+                        thread::sleep(HELD_FOR);
+                    }
                 }));
             }
         }

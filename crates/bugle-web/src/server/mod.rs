@@ -66,19 +66,21 @@ pub async fn serve(
         workers: workers.all().to_vec(),
     });
     let (listener, accepting) = (listener.into_std()?, TaskTracker::new());
-    for (own, worker) in workers.all().iter().enumerate() {
+    for worker in workers.all() {
         let listener = {
             let _context = worker.runtime.enter();
             TcpListener::from_std(listener.try_clone()?)?
         };
-        accepting.spawn_on(Arc::clone(&server).accept(own, listener, Arc::clone(&graceful)), &worker.runtime);
+        accepting.spawn_on(
+            Arc::clone(&server).accept(worker.clone(), listener, Arc::clone(&graceful)),
+            &worker.runtime,
+        );
     }
     drop(listener);
     shutdown.await;
     stopping.0.cancel();
     accepting.close();
-    accepting.wait().await;
-    finish(graceful, workers, shutdown_time_max).await;
+    finish(accepting, graceful, workers, shutdown_time_max).await;
     Ok(())
 }
 
@@ -100,8 +102,8 @@ struct Accepted {
 }
 
 impl Server {
-    /// Accepts connections on the worker at `own`, and serves them there or on one that has fewer.
-    async fn accept(self: Arc<Self>, own: usize, listener: TcpListener, graceful: Arc<GracefulShutdown>) {
+    /// Accepts connections on a worker, and serves them there or on one that has fewer.
+    async fn accept(self: Arc<Self>, own: Worker, listener: TcpListener, graceful: Arc<GracefulShutdown>) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -110,7 +112,7 @@ impl Server {
             };
             let served = accepted.and_then(|(stream, peer, slot)| {
                 let accepted = Accepted { peer, slot, watcher: graceful.watcher() };
-                Arc::clone(&self).place(own, stream, accepted)
+                Arc::clone(&self).place(&own, stream, accepted)
             });
             if let Err(error) = served {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -119,15 +121,13 @@ impl Server {
         }
     }
 
-    fn place(self: Arc<Self>, own: usize, stream: TcpStream, accepted: Accepted) -> io::Result<()> {
-        let counts: Vec<usize> = self.workers.iter().map(|worker| worker.connections.len()).collect();
-        let place = workers::place(own, &counts);
-        let Some(worker) = self.workers.get(place) else { return Ok(()) };
-        let (runtime, connections) = (worker.runtime.clone(), worker.connections.clone());
-        if place == own {
-            connections.spawn_on(self.serve(stream, accepted), &runtime);
+    fn place(self: Arc<Self>, own: &Worker, stream: TcpStream, accepted: Accepted) -> io::Result<()> {
+        let fewest = self.workers.iter().min_by_key(|worker| worker.connections.len());
+        let other = fewest.filter(|fewest| own.has_many_more_than(fewest)).cloned();
+        let Some(Worker { runtime, connections }) = other else {
+            own.connections.spawn_on(self.serve(stream, accepted), &own.runtime);
             return Ok(());
-        }
+        };
         // A stream belongs to the runtime that it was made on.
         let stream = stream.into_std()?;
         let serving = async move {
@@ -169,12 +169,13 @@ async fn accept(
     Ok((stream, Peer(peer), slot))
 }
 
-async fn finish(graceful: Arc<GracefulShutdown>, workers: &Workers, limit: Duration) {
+async fn finish(accepting: TaskTracker, graceful: Arc<GracefulShutdown>, workers: &Workers, limit: Duration) {
     let connections = || workers.all().iter().map(|worker| &worker.connections);
     for connections in connections() {
         connections.close();
     }
     let finished = async {
+        accepting.wait().await;
         // Nobody accepts any more, so nobody else has it.
         if let Some(graceful) = Arc::into_inner(graceful) {
             graceful.shutdown().await;

@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::{Builder, Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Most workers, however many cores there are: with as many the journal, of which there is one, is busy long before they are.
+/// Most workers, however many cores there are: a call takes a worker some five times as long as the journal, of which there is one.
 const WORKERS_MAX: usize = 16;
 
 /// The threads. They end with this.
@@ -75,12 +75,13 @@ impl Drop for Workers {
     }
 }
 
-/// Which worker serves a connection that the one at `own` accepted: itself, unless it has more than the one with the fewest, by
-/// over an eighth. Who accepts is left to chance, and one may take all that come together.
-pub(super) fn place(own: usize, connections: &[usize]) -> usize {
-    let fewest = connections.iter().enumerate().min_by_key(|(_, count)| **count);
-    let (Some((place, fewest)), Some(count)) = (fewest, connections.get(own)) else { return own };
-    if *count > fewest + fewest / 8 { place } else { own }
+impl Worker {
+    /// Whether this one should hand over what it accepts: it has more connections, by over an eighth. Who accepts is left to
+    /// chance, and one may take all that come together.
+    pub(super) fn has_many_more_than(&self, other: &Self) -> bool {
+        let fewer = other.connections.len();
+        self.connections.len() > fewer + fewer / 8
+    }
 }
 
 #[cfg(test)]
@@ -89,17 +90,16 @@ mod tests {
 
     #[test]
     fn who_has_many_more_hands_over() {
-        for (connections, expected) in [
-            (&[0, 0][..], 0),
-            (&[1, 0], 1),
-            (&[2, 1, 0], 2),
-            (&[36, 32], 0),
-            (&[37, 32], 1),
-            (&[1, 900], 0),
-            (&[9], 0),
-            (&[], 0),
-        ] {
-            assert_eq!(place(0, connections), expected, "{connections:?}");
+        let workers = Workers::start(2).unwrap();
+        let [one, other] = workers.all() else { panic!("two workers") };
+        for (count, of_other, expected) in
+            [(0, 0, false), (1, 0, true), (36, 32, false), (37, 32, true), (1, 40, false)]
+        {
+            let tokens: Vec<_> = (0..count).map(|_| one.connections.token()).collect();
+            let others: Vec<_> = (0..of_other).map(|_| other.connections.token()).collect();
+            assert_eq!(one.has_many_more_than(other), expected, "{count} and {of_other}");
+            assert!(!one.has_many_more_than(one));
+            drop((tokens, others));
         }
     }
 
