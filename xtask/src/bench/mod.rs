@@ -147,7 +147,7 @@ struct Amounts {
     calm: usize,
     /// Calls of the brisk open loop.
     brisk: usize,
-    /// Calls of the storm, and how long it lasts at most.
+    /// Calls of each of the storms, and how long it lasts at most.
     storm: usize,
     storm_limit: Duration,
     /// Deliveries of a backlog.
@@ -168,7 +168,7 @@ const FULL: Amounts = Amounts {
     many: 40_000,
     calm: 3_000,
     brisk: 8_000,
-    storm: 150_000,
+    storm: 50_000,
     storm_limit: Duration::from_secs(8),
     backlog: 40_000,
     fair: 2_400,
