@@ -81,6 +81,8 @@ fn join(stage: &mut Stage, name: &str, url: &str) -> Result<String> {
         "dialect": "standard-webhooks",
         "url": url,
         "timeout_ms": 1000,
+        // What is due first goes first: a retry waits for all first tries that came before it was due, and calls go on.
+        "concurrency": 64,
         "retry": { "max_attempts": 1000, "initial_delay_ms": 100, "factor": 1.0, "max_delay_ms": 200, "jitter": 0.2 },
         "circuit": { "failure_threshold": 10_000, "open_ms": 100, "on_open": "pause" },
     }))?;
