@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{
-    Amounts, Bench, CONNECTIONS,
+    Amounts, Bench, CONNECTIONS, ROUNDS,
     ceiling::Ceiling,
     load::{self, Tally, Target, milliseconds},
     report::{Figure, Goal},
@@ -16,9 +16,6 @@ use super::{
 const CALM: u32 = 200;
 /// Calls each second of the brisk open loop.
 const BRISK: u32 = 1_000;
-
-/// How often each server is loaded, turn about, so that a slow moment of the machine comes to each of them.
-const ROUNDS: u32 = 4;
 
 /// What was measured of one server.
 #[derive(Default)]

@@ -41,6 +41,8 @@ const SECRET: &str = "bench-source-secret";
 const DESTINATION_SECRET: &str = "whsec_YSBiZW5jaCBrZXkgb2YgdGhpcnR5LXR3byBieXRlcw==";
 /// The many connections of the measurements.
 const CONNECTIONS: usize = 64;
+/// How often Bugle and its ceilings are loaded, turn about, so that a slow moment of the machine comes to each of them.
+const ROUNDS: u32 = 4;
 /// Attempts under way at once to one destination, as Bugle has it when nobody says.
 const CONCURRENCY: usize = 16;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{
-    Amounts, Bench, CONCURRENCY, CONNECTIONS,
+    Amounts, Bench, CONCURRENCY, CONNECTIONS, ROUNDS,
     ceiling::Ceiling,
     load::{self, Tally, Target},
     profile::Recording,
@@ -15,8 +15,6 @@ use super::{
     stage::Stage,
 };
 
-/// How often both servers are stormed, turn about, so that a slow moment of the machine comes to each of them.
-const ROUNDS: u32 = 4;
 /// Longest time to catch up.
 const CATCH_UP: Duration = Duration::from_mins(3);
 /// What the server counts of its pipeline.
@@ -29,7 +27,7 @@ struct Stormed {
     /// While calls came in.
     processed: f64,
     delivered: usize,
-    /// From the last answers until all was delivered.
+    /// From the last answers until all was delivered, all rounds together.
     caught_up: Duration,
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::{Builder, Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Most workers, however many cores there are: a call takes a worker some five times as long as the journal, of which there is one.
+/// Most workers, however many cores there are: a call takes a worker over four times as long as the journal, of which there is one.
 const WORKERS_MAX: usize = 16;
 
 /// The threads. They end with this.
