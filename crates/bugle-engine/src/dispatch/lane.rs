@@ -203,7 +203,9 @@ impl Lane {
                 Permit::Probe | Permit::WaitUntil(_) => return,
             };
             let retrying = self.under_way.values().filter(|attempt| attempt.delivery.attempts > 0).count();
-            let Some(due) = self.waiting.next(retrying, self.slots()) else { return };
+            // A probe goes alone, and is what was due first.
+            let slots = if is_probe { 1 } else { self.slots() };
+            let Some(due) = self.waiting.next(retrying, slots) else { return };
             if is_probe {
                 self.set_circuit(circuit::on_probe(self.circuit));
             }
@@ -391,9 +393,4 @@ async fn finish<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
         }
         None => std::future::pending().await,
     }
-}
-
-/// A number in 0..1 for jitter. Without randomness the wait has no jitter, and is still right.
-fn random() -> f64 {
-    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -39,11 +39,15 @@ impl Waiting {
     }
 
     /// Takes out what was due first. `retrying` are the slots that retries have.
+    ///
+    /// While they have none of several, a retry goes before first tries that were due earlier: at a receiver that is
+    /// slower than its calls come, each retry would wait for the whole backlog.
     pub(super) fn next(&mut self, retrying: usize, slots: usize) -> Option<Due> {
         let due_at = |due: &Due| due.delivery.next_attempt_at.unwrap_or(due.delivery.created_at);
         let retry_may = retrying < retry_slots(slots);
+        let retry_must = retrying == 0 && slots > 1;
         let first_try_goes = match (self.first_tries.front(), self.retries.front()) {
-            (Some(first_try), Some(retry)) => !retry_may || due_at(first_try) <= due_at(retry),
+            (Some(first_try), Some(retry)) => !retry_may || !retry_must && due_at(first_try) <= due_at(retry),
             (first_try, _) => first_try.is_some() || !retry_may,
         };
         if first_try_goes { self.first_tries.pop_front() } else { self.retries.pop_front() }
@@ -63,7 +67,7 @@ mod tests {
     use crate::dispatch::tests::due;
 
     #[test]
-    fn what_was_due_first_goes_first_but_retries_leave_room() {
+    fn what_was_due_first_goes_first_but_each_kind_has_a_slot() {
         let at = Timestamp::from_seconds;
         // (attempts made, due at) of what waits, slots that retry, slots, and which one goes.
         let tried_early = [(1, at(1)), (0, at(2))];
@@ -75,7 +79,11 @@ mod tests {
             (&tried_early, 1, 3, Some(1)),
             (&tried_early, 2, 3, Some(0)),
             (&tried_early, 0, 1, Some(1)),
-            (&tried_late, 0, 4, Some(0)),
+            (&tried_late, 0, 4, Some(1)),
+            (&tried_late, 1, 4, Some(0)),
+            (&tried_late, 0, 2, Some(1)),
+            (&tried_late, 1, 2, Some(0)),
+            (&tried_late, 0, 1, Some(0)),
             (&[(1, at(1))], 1, 4, Some(1)),
             (&[(1, at(1))], 2, 4, None),
             (&[(0, at(1))], 2, 4, Some(0)),

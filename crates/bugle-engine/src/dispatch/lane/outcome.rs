@@ -13,7 +13,7 @@ use super::{
         retry,
         settler::{Record, Settled},
     },
-    Lane, Rest, THROTTLE_DEFAULT_MAX, UnderWay, random,
+    Lane, Rest, THROTTLE_DEFAULT_MAX, UnderWay,
 };
 
 impl Lane {
@@ -119,4 +119,9 @@ impl Lane {
             tracing::warn!(destination_id = %self.id(), "an outcome could not be stored; the delivery is sent again");
         }
     }
+}
+
+/// A number in 0..1 for jitter. Without randomness the wait has no jitter, and is still right.
+fn random() -> f64 {
+    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -101,6 +101,25 @@ async fn very_many_due_retries_leave_slots_to_first_tries() {
 }
 
 #[tokio::test]
+async fn a_backlog_of_first_tries_leaves_a_slot_to_retries() {
+    let receiver = Receiver::start(|_| Answer::Status(500)).await;
+    let stage = Stage::by_hand();
+    let destination = configured(1, &receiver);
+    stage.add(&destination, 1, 1);
+    stage.run(&[&destination]);
+    stage.until_failed(1).await;
+    receiver.answer_from_now_on(|_| Answer::Hang);
+    for incident in 2..=100 {
+        stage.add(&destination, incident, 1);
+    }
+    stage.pass(60);
+    receiver.until_calls(1 + usize::from(destination.concurrency)).await;
+    let calls = receiver.calls();
+    let retried = calls.iter().filter(|call| call.incident == calls[0].incident).count();
+    assert_eq!(retried, 2, "99 first tries were due a few seconds before the retry");
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_makes_no_storm_and_no_stall() {
     let receiver = Receiver::start(|_| Answer::Status(500)).await;
     let stage = Stage::by_hand();
