@@ -169,9 +169,8 @@ impl Fresh {
             let all: Vec<_> = receipts.by_id.values().map(|(receipt, _)| Arc::clone(receipt)).collect();
             (all, receipts.next)
         };
-        for kept in insert(connection, &all)? {
-            insert_inbox(connection, kept.id, kept.integration_id)?;
-        }
+        let new = insert(connection, &all)?;
+        insert_inbox(connection, new.iter().map(|kept| (kept.id, kept.integration_id)))?;
         connection.prepare_cached(sql::SET_JOURNAL_MARK)?.execute([next])?;
         Ok(Filed { mark: Some(next), ..Filed::of(&all) })
     }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0016_words_that_meet.sql"),
     include_str!("../migrations/0017_attempts_in_blocks.sql"),
     include_str!("../migrations/0018_nobodys_incidents.sql"),
+    include_str!("../migrations/0019_inbox_mark.sql"),
 ];
 
 /// The step that leaves the index of words empty.
@@ -133,6 +134,31 @@ mod tests {
             .collect::<Result<_, _>>()
             .unwrap();
         assert_eq!(found, [8, 7]);
+    }
+
+    /// At the first schema a pending receipt had its row in the inbox, in whatever order.
+    #[test]
+    fn what_was_pending_stays_so() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO receipt (id, integration_id, received_at, remote_ip, correlation_id, verification, head, body) \
+                 SELECT value, 1, 0, '', '', '', '', '' FROM json_each('[3, 4, 5, 6]'); \
+                 INSERT INTO receipt_outcome (receipt_id, integration_id, state) VALUES (3, 1, 1), (5, 1, 1); \
+                 INSERT INTO inbox (receipt_id, integration_id) VALUES (4, 1), (6, 1); \
+                 PRAGMA user_version = 1",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let pending: Vec<i64> = connection
+            .prepare(crate::sql::receipts::PENDING_IDS)
+            .unwrap()
+            .query_map([9], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(pending, [4, 6]);
     }
 
     #[test]

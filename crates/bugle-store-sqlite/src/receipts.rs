@@ -1,6 +1,6 @@
 //! Receipts: appended once, then only their state moves.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, iter, sync::Arc};
 
 use bugle_model::{
     Receipt, ReceiptId, ReceiptState, Verification, id::Id, limits::QUARANTINE_PER_INTEGRATION_MAX,
@@ -130,9 +130,16 @@ fn insert_row(connection: &Connection, row: &Written) -> rusqlite::Result<bool> 
     Ok(inserted > 0)
 }
 
-/// Puts a receipt into the inbox.
-pub(crate) fn insert_inbox(connection: &Connection, id: i64, integration_id: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql::INSERT_INBOX)?.execute([id, integration_id]).map(drop)
+/// Sees to it that pending receipts are found: those below the mark take a row in the inbox.
+pub(crate) fn insert_inbox(
+    connection: &Connection,
+    pending: impl Iterator<Item = (i64, i64)>,
+) -> rusqlite::Result<()> {
+    let mark: i64 = connection.prepare_cached(sql::INBOX_MARK)?.query_row([], |row| row.get(0))?;
+    let mut insert = connection.prepare_cached(sql::INSERT_INBOX)?;
+    pending
+        .filter(|(id, _)| *id < mark)
+        .try_for_each(|(id, integration)| insert.execute([id, integration]).map(drop))
 }
 
 /// The first receipt in the database that has this id of its sender's.
@@ -166,7 +173,7 @@ fn place(
 ) -> rusqlite::Result<()> {
     let id = outcome.id.as_i64();
     if outcome.state == ReceiptState::Pending {
-        insert_inbox(connection, id, integration_id)?;
+        insert_inbox(connection, iter::once((id, integration_id)))?;
     } else {
         connection.prepare_cached(sql::PUT_OUTCOME)?.execute(params![
             id,
@@ -216,10 +223,13 @@ pub(crate) fn record(
     for (outcome, signals) in outcomes {
         let signals = (!outcome.signals.is_empty()).then_some(signals.as_str());
         match integrations.get(&outcome.id.as_i64()) {
-            // It never was in the inbox.
+            // It never was pending in the database.
             Some(integration) => put(connection, *integration, outcome, signals)?,
             None => move_one(connection, outcome, signals)?,
         }
+    }
+    if !outcomes.is_empty() {
+        connection.prepare_cached(sql::MOVE_INBOX_MARK)?.execute([])?;
     }
     Ok(Filed::of(&kept))
 }
@@ -231,17 +241,10 @@ fn move_one(
     signals: Option<&str>,
 ) -> rusqlite::Result<()> {
     let id = outcome.id.as_i64();
-    let integration_by = |statement: &str| -> rusqlite::Result<Option<i64>> {
-        connection.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()
-    };
-    let integration = match integration_by(sql::IN_INBOX)? {
-        None => integration_by(sql::INTEGRATION_OF)?,
-        waits => {
-            connection.prepare_cached(sql::DELETE_INBOX)?.execute([id])?;
-            waits
-        }
-    };
+    let integration: Option<i64> =
+        connection.prepare_cached(sql::INTEGRATION_OF)?.query_row([id], |row| row.get(0)).optional()?;
     let Some(integration) = integration else { return Ok(()) };
+    connection.prepare_cached(sql::DELETE_INBOX)?.execute([id])?;
     if outcome.state == ReceiptState::Pending {
         connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id])?;
     }
@@ -273,7 +276,7 @@ pub(crate) async fn requeue(
             .optional()?;
         if let Some(integration) = integration {
             connection.prepare_cached(sql::DELETE_OUTCOME)?.execute([id.as_i64()])?;
-            connection.prepare_cached(sql::INSERT_INBOX)?.execute(params![id.as_i64(), integration])?;
+            insert_inbox(connection, iter::once((id.as_i64(), integration)))?;
         }
         Ok(())
     };

@@ -125,7 +125,7 @@ async fn what_was_undone_has_no_duplicate() {
     let disk = rusqlite::Connection::open(folder.path().join("bugle.db")).unwrap();
     // As when the disk is full: the whole transaction is undone.
     disk.execute_batch(
-        "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
+        "CREATE TRIGGER full AFTER INSERT ON receipt BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
     )
     .unwrap();
     // So large that it goes to the database at once.

@@ -233,7 +233,7 @@ async fn a_repeat_is_told_wherever_the_original_is() {
 fn fill_disk(folder: &Path) -> Connection {
     let disk = Connection::open(folder.join("bugle.db")).unwrap();
     disk.execute_batch(
-        "CREATE TRIGGER full AFTER INSERT ON inbox BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
+        "CREATE TRIGGER full AFTER INSERT ON receipt BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END",
     )
     .unwrap();
     disk
