@@ -9,12 +9,33 @@ use crate::json::{self, Value};
 pub(crate) struct Fields<'a> {
     document: &'a Value<'a>,
     is_blank: fn(&str) -> bool,
+    /// The [`mark`] of each name. Of the many that are asked for most are not there, which this tells at once.
+    names: u64,
+    /// The [`initial`] of each name under which more is nested: where a path may begin.
+    nested: u64,
+}
+
+/// A bit that names of this length with this first letter have. As many places as there are letters lie between lengths.
+fn mark(name: &str) -> u64 {
+    initial(name).rotate_left(u32::try_from(name.len()).unwrap_or_default().wrapping_mul(26))
+}
+
+/// A bit that names with this first letter have.
+fn initial(name: &str) -> u64 {
+    1 << (name.as_bytes().first().copied().unwrap_or_default() % 64)
 }
 
 impl<'a> Fields<'a> {
     /// `is_blank` is asked about trimmed texts.
     pub(crate) fn new(document: &'a Value<'a>, is_blank: fn(&str) -> bool) -> Self {
-        Self { document, is_blank }
+        let (mut names, mut nested) = (0, initial("/") | initial("[") | initial("."));
+        for (name, value) in document.pairs() {
+            names |= mark(name);
+            if value.is_object() || value.is_array() {
+                nested |= initial(name);
+            }
+        }
+        Self { document, is_blank, names, nested }
     }
 
     /// The whole.
@@ -24,9 +45,12 @@ impl<'a> Fields<'a> {
 
     /// What stands under `name`, which may also be a path.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value<'a>> {
-        let is_path = || name.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'/'));
+        let by_name = || (self.names & mark(name) != 0).then(|| self.document.get(name)).flatten();
+        let is_path = || {
+            self.nested & initial(name) != 0 && name.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'/'))
+        };
         let by_path = || is_path().then(|| self.document.at(name)).flatten();
-        self.document.get(name).or_else(by_path).filter(|value| !value.is_null())
+        by_name().or_else(by_path).filter(|value| !value.is_null())
     }
 
     /// The first of `names` that holds a text, to keep.
@@ -78,8 +102,9 @@ mod tests {
 
     #[test]
     fn blanks_are_passed_over() {
-        let document =
-            json::parse(br#"{"a": " NA ", "b": null, "c": {"d": 7}, "e.f": "x", "g": ["NA", "y", 1]}"#);
+        let document = json::parse(
+            br#"{"a": " NA ", "b": null, "c": {"d": 7}, "e.f": "x", "g": ["NA", "y", 1], "": "z"}"#,
+        );
         let document = document.unwrap();
         let fields = Fields::new(&document, |text| text == "NA");
         for (names, expected) in [
@@ -88,6 +113,12 @@ mod tests {
             (&["a"], None),
             (&["g"], None),
             (&["none"], None),
+            (&["/c/d"], Some("7")),
+            (&["g.1"], Some("y")),
+            (&["g[2]"], Some("1")),
+            (&["c"], None),
+            (&[""], Some("z")),
+            (&["cc", "ca.d", "c.e", "h.1"], None),
         ] {
             assert_eq!(fields.first_str(names), expected, "{names:?}");
         }
