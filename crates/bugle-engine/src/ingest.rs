@@ -1,13 +1,13 @@
 //! Receive, verify, persist, answer. [`Engine::admit`] comes before the body is read, [`Engine::ingest`] after.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{mem, net::IpAddr, sync::Arc, time::Duration};
 
 use bugle_model::{
     Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Timestamp, Verification,
     receipt::RequestHead,
 };
 use bugle_platforms::{
-    DecodeError, Decoded, Inbound, Source,
+    DecodeError, Decoded, Inbound, Names, Source,
     scheme::{Scheme, VerifyContext, verify},
     source::SenderRetry,
     table,
@@ -20,7 +20,7 @@ use crate::{
     Engine,
     correlate::Origin,
     health::Heard,
-    pipeline::{Ready, decode},
+    pipeline::{Ready, decode, glance},
     stream::{News, ReceiptNews},
 };
 
@@ -207,12 +207,21 @@ impl Engine {
         if let Verification::Failed { reason, advice } = verification {
             return Err(self.refuse(admission, call, &schemes, reason, advice).await);
         }
-        let decoded = decode(*source, &inbound, &integration.settings);
-        let receipt = self.receipt(integration.id, call, &schemes, verification, Some(&decoded));
-        // What does not fit there the pipeline decodes again: while a call waits for the store, its signals would only take
-        // memory.
-        let decoded = decoded.map(|decoded| self.hand_over(&receipt, decoded));
-        self.keep(admission, receipt, decoded).await
+        // What has no room to be handed over the pipeline decodes again: while a call waits for the store, its signals would
+        // only take memory. So if its platform tells what it is called by a glance, it is not decoded twice.
+        let settings = &integration.settings;
+        let by_glance = if self.handover().has_room() { None } else { glance(*source, &inbound, settings) };
+        let (mut names, decoded) = if let Some(names) = by_glance {
+            (Ok(names), None)
+        } else {
+            let decoded = decode(*source, &inbound, settings);
+            (decoded.as_ref().map(Decoded::names).map_err(Clone::clone), decoded.ok())
+        };
+        let receipt = self.receipt(integration.id, call, &schemes, verification, Some(&mut names));
+        if let Some(decoded) = decoded {
+            self.hand_over(&receipt, decoded);
+        }
+        self.keep(admission, receipt, names.map(drop)).await
     }
 
     fn receipt(
@@ -221,17 +230,16 @@ impl Engine {
         call: Call,
         schemes: &[Scheme],
         verification: Verification,
-        decoded: Option<&Result<Decoded, DecodeError>>,
+        names: Option<&mut Result<Names, DecodeError>>,
     ) -> Receipt {
         let now = self.clock().now();
-        let (state, problem) = match (&verification, decoded) {
+        let (state, problem) = match (&verification, &names) {
             (Verification::Failed { advice, .. }, _) => (ReceiptState::Rejected, Some(advice.clone())),
             (_, Some(Err(error))) => (ReceiptState::Undecodable, Some(error.to_string())),
             _ => (ReceiptState::Pending, None),
         };
-        let decoded = decoded.and_then(|decoded| decoded.as_ref().ok());
-        let delivery_id = decoded.and_then(|decoded| decoded.delivery_id.as_deref());
-        let alert_key = decoded.and_then(|decoded| Some(decoded.signals.first()?.fingerprint.clone()));
+        let Names { delivery_id, alert_id } =
+            names.and_then(|names| names.as_mut().ok()).map(mem::take).unwrap_or_default();
         let head = RequestHead { method: call.method, query: call.query, headers: call.headers };
         Receipt {
             id: self.ids().next(now),
@@ -244,8 +252,8 @@ impl Engine {
             verification,
             state,
             problem,
-            senders_id: delivery_id.map(senders_id),
-            alert_key,
+            senders_id: delivery_id.as_deref().map(senders_id),
+            alert_key: alert_id,
         }
     }
 
@@ -336,3 +344,6 @@ fn unknown_integration(id: &str) -> String {
     let shown: String = id.chars().take(60).collect();
     format!("there is no integration `{shown}`: copy the whole URL from the integration's page")
 }
+
+#[cfg(test)]
+mod tests;

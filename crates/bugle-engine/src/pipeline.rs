@@ -11,7 +11,7 @@ use std::{
 };
 
 use bugle_model::{Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Signal};
-use bugle_platforms::{DecodeError, Decoded, Inbound, Source, table};
+use bugle_platforms::{DecodeError, Decoded, Inbound, Names, Source, table};
 use bugle_store::{CommitError, NewDelivery, ReceiptOutcome, Step, StoreError};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
@@ -279,11 +279,24 @@ pub(crate) fn decode(
     inbound: &Inbound<'_>,
     settings: &Map<String, Value>,
 ) -> Result<Decoded, DecodeError> {
-    catch_unwind(AssertUnwindSafe(|| source.decode(inbound, settings))).unwrap_or_else(|_| {
-        tracing::error!(platform = source.slug(), "a platform panicked while decoding");
+    unless_it_panics(source, || source.decode(inbound, settings)).unwrap_or_else(|| {
         let message = "reading it failed inside Bugle; the receipt is kept: please report this";
         Err(DecodeError::NotUnderstood(message.into()))
     })
+}
+
+/// What a call is called that will be decoded later, if its platform can tell.
+pub(crate) fn glance(
+    source: &dyn Source,
+    inbound: &Inbound<'_>,
+    settings: &Map<String, Value>,
+) -> Option<Names> {
+    unless_it_panics(source, || source.names(inbound, settings)).flatten()
+}
+
+fn unless_it_panics<T>(source: &dyn Source, read: impl FnOnce() -> T) -> Option<T> {
+    let read = catch_unwind(AssertUnwindSafe(read));
+    read.inspect_err(|_| tracing::error!(platform = source.slug(), "a platform panicked while decoding")).ok()
 }
 
 #[cfg(test)]
@@ -317,6 +330,9 @@ mod tests {
         fn decode(&self, _: &Inbound<'_>, _: &Map<String, Value>) -> Result<Decoded, DecodeError> {
             panic!("a defect")
         }
+        fn names(&self, _: &Inbound<'_>, _: &Map<String, Value>) -> Option<Names> {
+            panic!("another")
+        }
         fn sample(&self, _: SamplePhase, _: &str, _: Timestamp) -> Sample {
             Sample { headers: Vec::new(), body: Vec::new() }
         }
@@ -326,5 +342,6 @@ mod tests {
     fn a_platform_that_panics_is_not_understood() {
         let inbound = Inbound { query: "", headers: &[], body: b"{}" };
         assert!(matches!(decode(&Broken, &inbound, &Map::new()), Err(DecodeError::NotUnderstood(_))));
+        assert_eq!(glance(&Broken, &inbound, &Map::new()), None);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, json};
 
 use crate::{
     json::{self, Value},
-    source::{DecodeError, Decoded},
+    source::{DecodeError, Decoded, Names},
 };
 
 /// What differs between the senders of the document.
@@ -73,6 +73,12 @@ pub(crate) fn decode(
     Ok(Decoded { remark, ..Decoded::signals(signals) })
 }
 
+/// What a group is called that [`decode`] reads.
+pub(crate) fn names(document: &Value) -> Option<Names> {
+    let first = document.get("alerts")?.items().iter().find_map(name);
+    first.map(|alert_id| Names { alert_id: Some(alert_id), delivery_id: None })
+}
+
 /// What was cut off the group says neither that those alerts fire nor that they are over.
 fn truncated(document: &Value, sender: &Sender) -> Option<String> {
     let count = document.text_at("truncatedAlerts").filter(|count| count != "0")?;
@@ -82,13 +88,17 @@ fn truncated(document: &Value, sender: &Sender) -> Option<String> {
     ))
 }
 
+/// Its fingerprint; none when it has neither one nor labels.
+fn name(alert: &Value) -> Option<String> {
+    alert.text_at("fingerprint").or_else(|| {
+        let labels = texts(alert.get("labels"));
+        (!labels.is_empty()).then(|| fingerprint(&labels))
+    })
+}
+
 fn signal(alert: &Value, document: &Value, sender: &Sender) -> Option<Signal> {
+    let fingerprint = name(alert)?;
     let labels = texts(alert.get("labels"));
-    let fingerprint = match alert.text_at("fingerprint") {
-        Some(given) => given,
-        None if labels.is_empty() => return None,
-        None => fingerprint(&labels),
-    };
     let mut annotations = texts(alert.get("annotations"));
     let status_text = alert.text_at("status").or_else(|| document.text_at("status"));
     let is_resolved = status_text.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("resolved"));

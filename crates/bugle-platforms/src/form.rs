@@ -5,11 +5,12 @@ use crate::json::{self, Value};
 /// The document in a form: the JSON in the first of `wrappers` that is a field, else the fields as an object of strings.
 /// `None` when the body is no form, which is decided by its text and not by its content type.
 pub(crate) fn document<'a>(body: &'a [u8], wrappers: &[&str]) -> Option<Value<'a>> {
-    let text = str::from_utf8(body).ok()?.trim();
-    let begins_a_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '%' | '_');
-    let is_form =
-        text.starts_with(begins_a_name) && text.contains('=') && !text.contains(['\n', ' ', '{', '"']);
-    if !is_form {
+    let body = body.trim_ascii();
+    if !body.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'_')) {
+        return None;
+    }
+    let text = str::from_utf8(body).ok()?;
+    if !text.contains('=') || text.contains(['\n', ' ', '{', '"']) {
         return None;
     }
     let mut fields = Vec::new();

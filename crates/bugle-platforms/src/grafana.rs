@@ -15,7 +15,7 @@ use crate::{
     credentials::{self, TOKEN_HEADER_SETTING},
     invented, json as exact,
     scheme::{Hmac, Scheme, Signed},
-    source::{DecodeError, Decoded, Inbound, Sample, SamplePhase, SenderRetry, Setting, Source},
+    source::{DecodeError, Decoded, Inbound, Names, Sample, SamplePhase, SenderRetry, Setting, Source},
 };
 
 /// Grafana.
@@ -108,6 +108,11 @@ impl Source for Grafana {
             return legacy::decode(&document);
         }
         alertmanager::decode(&document, &SENDER, finish)
+    }
+
+    fn names(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Option<Names> {
+        let document = exact::parse(inbound.body).ok()?;
+        if legacy::is_legacy(&document) { None } else { alertmanager::names(&document) }
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: Timestamp) -> Sample {

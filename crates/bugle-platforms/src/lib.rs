@@ -26,7 +26,7 @@ pub mod table;
 mod told;
 
 pub use dialect::{Dialect, Notice, Outbound, RenderError};
-pub use source::{DecodeError, Decoded, Inbound, Source};
+pub use source::{DecodeError, Decoded, Inbound, Names, Source};
 
 // The platforms, sorted: the file `<slug>.rs` or the folder `<slug>/`, the source in it, and the dialect where it goes both
 // ways.

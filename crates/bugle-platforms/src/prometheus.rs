@@ -12,7 +12,7 @@ use crate::{
     credentials::{self, TOKEN_HEADER_SETTING},
     invented, json as exact,
     scheme::{Hmac, Scheme},
-    source::{DecodeError, Decoded, Inbound, Sample, SamplePhase, SenderRetry, Setting, Source},
+    source::{DecodeError, Decoded, Inbound, Names, Sample, SamplePhase, SenderRetry, Setting, Source},
 };
 
 /// Prometheus Alertmanager.
@@ -62,6 +62,10 @@ impl Source for Prometheus {
 
     fn decode(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Result<Decoded, DecodeError> {
         alertmanager::decode(&exact::parse(inbound.body)?, &SENDER, |_, _| ())
+    }
+
+    fn names(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Option<Names> {
+        alertmanager::names(&exact::parse(inbound.body).ok()?)
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: Timestamp) -> Sample {

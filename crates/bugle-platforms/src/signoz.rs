@@ -13,7 +13,7 @@ use crate::{
     credentials::{self, TOKEN_HEADER_SETTING},
     invented, json as exact,
     scheme::{Hmac, Scheme},
-    source::{DecodeError, Decoded, Inbound, Sample, SamplePhase, SenderRetry, Setting, Source},
+    source::{DecodeError, Decoded, Inbound, Names, Sample, SamplePhase, SenderRetry, Setting, Source},
 };
 
 /// SigNoz.
@@ -65,6 +65,10 @@ impl Source for SigNoz {
 
     fn decode(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Result<Decoded, DecodeError> {
         alertmanager::decode(&exact::parse(inbound.body)?, &SENDER, finish)
+    }
+
+    fn names(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Option<Names> {
+        alertmanager::names(&exact::parse(inbound.body).ok()?)
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: Timestamp) -> Sample {

@@ -440,7 +440,29 @@ mod hostile {
         let headers = [("content-type".to_owned(), "application/json".to_owned())];
         let inbound = Inbound { query: "", headers: &headers, body };
         for source in SOURCES {
-            drop(source.decode(&inbound, &Map::new()));
+            read(*source, &inbound, &Map::new());
+        }
+    }
+
+    /// By a glance a call is called what it is called when it is decoded, if it says anything at all.
+    fn read(source: &dyn Source, inbound: &Inbound<'_>, settings: &Map<String, Value>) {
+        let decoded = source.decode(inbound, settings);
+        if let Some(names) = source.names(inbound, settings) {
+            let body = String::from_utf8_lossy(inbound.body);
+            assert_eq!(decoded.map(|decoded| decoded.names()), Ok(names), "{}: {body}", source.slug());
+        }
+    }
+
+    #[test]
+    fn a_glance_tells_what_most_calls_are_called() {
+        for slug in ["datadog", "grafana", "newrelic", "prometheus", "signoz"] {
+            let source = table::source(slug).unwrap();
+            let all = of(source);
+            for fixture in &all {
+                read(source, &fixture.inbound(), &fixture.settings);
+            }
+            let told = first(&all, "firing");
+            assert!(source.names(&told.inbound(), &told.settings).is_some(), "{slug}");
         }
     }
 
@@ -494,7 +516,7 @@ mod hostile {
                     for variant in variants {
                         let body = variant.to_string().into_bytes();
                         let inbound = Inbound { body: &body, ..fixture.inbound() };
-                        drop(source.decode(&inbound, &fixture.settings));
+                        read(source, &inbound, &fixture.settings);
                     }
                 }
             }

@@ -51,6 +51,11 @@ impl Handover {
         }
     }
 
+    /// Whether there is room for more.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.lock().is_full()
+    }
+
     /// Takes a receipt out.
     pub(crate) fn take(&self, id: ReceiptId) -> Option<Ready> {
         self.lock().take(id)
@@ -125,6 +130,7 @@ mod tests {
             handover.put(ready(number, 10, 1));
         }
         assert_eq!(handover.lock().ready.len(), HELD_MAX);
+        assert!(!handover.has_room());
         assert!(handover.take_all(&[], Timestamp::from_seconds(71)).is_empty());
         handover.put(ready(1_000_000, 71, HELD_BYTES_MAX));
         assert_eq!(handover.lock().ready.len(), 1, "a minute later the old ones made room");

@@ -1,5 +1,7 @@
 //! What the fields of a payload mean.
 
+use std::borrow::Cow;
+
 use bugle_model::{
     Severity, Signal, SignalStatus,
     signal::{Entity, Labels, Link, Measurement, Raw},
@@ -14,12 +16,15 @@ use crate::{
     fields::Fields,
     form,
     json::{self, Value},
-    source::{DecodeError, Decoded},
+    source::{DecodeError, Decoded, Names},
 };
+
+/// Fields of a form that hold the payload.
+const WRAPPERS: &[&str] = &["payload", "body", "json"];
 
 /// Reads a body: JSON, a form, or what is left of broken JSON.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
-    if let Some(document) = form::document(body, &["payload", "body", "json"]) {
+    if let Some(document) = form::document(body, WRAPPERS) {
         return read(&document);
     }
     match json::parse(body) {
@@ -30,14 +35,27 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
     }
 }
 
-fn read(document: &Value) -> Result<Decoded, DecodeError> {
+/// What a body is called that is not broken.
+pub(super) fn names(body: &[u8]) -> Option<Names> {
+    let document = match form::document(body, WRAPPERS) {
+        Some(document) => document,
+        None => json::parse(body).ok()?,
+    };
+    let alert_id = Subject::of(&fields(&document).ok()?).ok()?.key.fingerprint;
+    Some(Names { alert_id: Some(alert_id), delivery_id: None })
+}
+
+fn fields<'a>(document: &'a Value<'a>) -> Result<Fields<'a>, DecodeError> {
     if !document.is_object() {
         return Err(DecodeError::NotUnderstood(
             "the body is JSON, but no object: paste the payload from the setup page into the webhook".into(),
         ));
     }
-    let fields = Fields::new(document, is_blank);
-    let mut decoded = Decoded::signals(vec![signal(&fields)?]);
+    Ok(Fields::new(document, is_blank))
+}
+
+fn read(document: &Value) -> Result<Decoded, DecodeError> {
+    let mut decoded = Decoded::signals(vec![signal(&fields(document)?)?]);
     decoded.remark = unfilled(document).map(|names| {
         format!("Datadog filled in no value for {names}: check these variables in the webhook's payload.")
     });
@@ -94,29 +112,42 @@ struct Change {
     word: Option<String>,
 }
 
+/// What the alert is about, and what names it.
+struct Subject<'a> {
+    headline: Headline<'a>,
+    page: Option<&'a str>,
+    scope: Option<Cow<'a, str>>,
+    monitor: Option<&'a str>,
+    key: Key,
+}
+
+impl<'a> Subject<'a> {
+    fn of(fields: &Fields<'a>) -> Result<Self, DecodeError> {
+        let title =
+            fields.first_str(&["alert_title", "alert_name", "event_title", "title"]).unwrap_or_default();
+        let event_title = fields.first_str(&["event_title", "title"]).unwrap_or_default();
+        let mut headline = headline::parse(title);
+        let event_headline = headline::parse(event_title);
+        headline.priority = headline.priority.or(event_headline.priority);
+        headline.state = headline.state.or(event_headline.state);
+        headline.group = headline.group.or(event_headline.group);
+
+        let text = fields.first_str(&["event_msg", "body", "text_only_msg", "message"]).unwrap_or_default();
+        let MonitorPage { id, group, url } = monitor_page(text).unwrap_or_default();
+        let scope = fields.first_str(&["alert_scope", "scope"]).or(headline.group).map(Cow::Borrowed);
+        let scope = scope.or(group.map(Cow::Owned));
+        let monitor = fields.first_str(&["alert_id", "monitor_id"]).or(id);
+        let key = key(fields, monitor, scope.as_deref(), &headline)?;
+        Ok(Self { headline, page: url, scope, monitor, key })
+    }
+}
+
 fn signal(fields: &Fields<'_>) -> Result<Signal, DecodeError> {
-    let title = fields.first_str(&["alert_title", "alert_name", "event_title", "title"]).unwrap_or_default();
-    let event_title = fields.first_str(&["event_title", "title"]).unwrap_or_default();
-    let mut headline = headline::parse(title);
-    let event_headline = headline::parse(event_title);
-    headline.priority = headline.priority.or(event_headline.priority);
-    headline.state = headline.state.or(event_headline.state);
-    headline.group = headline.group.or(event_headline.group);
-
-    let text = fields.first_str(&["event_msg", "body", "text_only_msg", "message"]).unwrap_or_default();
-    let page = monitor_page(text);
-    let scope = fields
-        .first_str(&["alert_scope", "scope"])
-        .or(headline.group)
-        .or_else(|| page.as_ref().and_then(|page| page.group.as_deref()));
-    let monitor =
-        fields.first_str(&["alert_id", "monitor_id"]).or_else(|| page.as_ref().map(|page| page.id.as_str()));
-    let key = key(fields, monitor, scope, &headline)?;
-
+    let Subject { headline, page, scope, monitor, key } = Subject::of(fields)?;
     let change = change(fields, headline.state);
     let (severity, severity_text) = severity(fields, headline.priority, change.transition);
     let at = fields.time(&["date", "date_posix", "last_updated", "last_updated_posix", "timestamp"]);
-    let labels = labels(fields, scope);
+    let labels = labels(fields, scope.as_deref());
     let host = fields.first(&["hostname", "host"]).or_else(|| labels.get("host").cloned());
     let resolved = change.transition.status == SignalStatus::Resolved;
     Ok(Signal {
@@ -306,20 +337,21 @@ fn unescaped(text: &str) -> String {
     escapes.iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
-fn links(fields: &Fields<'_>, page: Option<MonitorPage>) -> Vec<Link> {
+fn links(fields: &Fields<'_>, page: Option<&str>) -> Vec<Link> {
     let mut links = fields.links(&[("alert", &["link"]), ("snapshot", &["snapshot"])]);
-    links.extend(page.map(|page| Link { label: "monitor".into(), url: page.url }));
+    links.extend(page.map(|url| Link { label: "monitor".into(), url: url.to_owned() }));
     links
 }
 
 /// The link to the monitor that Datadog writes into notification texts; the default payload names it nowhere else.
-struct MonitorPage {
-    id: String,
+#[derive(Default)]
+struct MonitorPage<'a> {
+    id: Option<&'a str>,
     group: Option<String>,
-    url: String,
+    url: Option<&'a str>,
 }
 
-fn monitor_page(text: &str) -> Option<MonitorPage> {
+fn monitor_page(text: &str) -> Option<MonitorPage<'_>> {
     const PATH: &str = "/monitors/";
     // A search for one character takes a fraction of the time, and most texts have few slashes.
     let is_there = |(at, _): &(usize, &str)| text.get(*at..).is_some_and(|rest| rest.starts_with(PATH));
@@ -329,12 +361,13 @@ fn monitor_page(text: &str) -> Option<MonitorPage> {
     let ends = |character: char| character.is_whitespace() || matches!(character, ')' | '"' | '<' | ']');
     let url = url.get(..url.find(ends).unwrap_or(url.len()))?;
     let after = url.split_once(PATH)?.1;
-    let id: String = after.chars().take_while(char::is_ascii_digit).collect();
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let id = after.get(..digits).filter(|id| !id.is_empty())?;
     let query = url.split_once('?').map(|(_, query)| query.replace("&amp;", "&")).unwrap_or_default();
     let group = form_urlencoded::parse(query.as_bytes())
         .find(|(name, value)| name == "group" && !value.is_empty())
         .map(|(_, value)| value.into_owned());
-    (!id.is_empty()).then(|| MonitorPage { id, group, url: url.to_owned() })
+    Some(MonitorPage { id: Some(id), group, url: Some(url) })
 }
 
 /// The metric, and the threshold at the end of the monitor's query: `... by {host} > 90`.

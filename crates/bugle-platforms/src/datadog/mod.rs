@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::{
     credentials,
     scheme::{Hmac, Scheme},
-    source::{DecodeError, Decoded, Inbound, Sample, SamplePhase, SenderRetry, Setting, Source},
+    source::{DecodeError, Decoded, Inbound, Names, Sample, SamplePhase, SenderRetry, Setting, Source},
 };
 
 mod decode;
@@ -59,6 +59,10 @@ impl Source for Datadog {
 
     fn decode(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Result<Decoded, DecodeError> {
         decode::decode(inbound.body)
+    }
+
+    fn names(&self, inbound: &Inbound<'_>, _: &Map<String, Value>) -> Option<Names> {
+        decode::names(inbound.body)
     }
 
     fn sample(&self, phase: SamplePhase, key: &str, at: bugle_model::Timestamp) -> Sample {

@@ -12,22 +12,34 @@ use crate::{
     fields::Fields,
     form,
     json::{self, Value},
-    source::{DecodeError, Decoded},
+    source::{DecodeError, Decoded, Names},
 };
 
 /// Reads a body: JSON, or the form of 2013.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
+    match document(body)? {
+        Some(document) => Ok(Decoded::signals(vec![signal(&document)?])),
+        None => Ok(Decoded::ignored("A deployment is no alert.")),
+    }
+}
+
+/// What the body of an alert is called.
+pub(super) fn names(body: &[u8]) -> Option<Names> {
+    let document = document(body).ok()??;
+    let alert_id = fingerprint(&Fields::new(&document, is_blank))?;
+    Some(Names { alert_id: Some(alert_id), delivery_id: None })
+}
+
+/// The body of an alert; none of a deployment.
+fn document(body: &[u8]) -> Result<Option<Value<'_>>, DecodeError> {
     if body.starts_with(b"deployment=") {
-        return Ok(Decoded::ignored("A deployment is no alert."));
+        return Ok(None);
     }
     let document = match form::document(body, &["alert", "payload"]) {
         Some(document) => document,
         None => json::parse(body)?,
     };
-    if document.get("deployment").is_some_and(Value::is_object) {
-        return Ok(Decoded::ignored("A deployment is no alert."));
-    }
-    Ok(Decoded::signals(vec![signal(&document)?]))
+    Ok(Some(document).filter(|document| !document.get("deployment").is_some_and(Value::is_object)))
 }
 
 /// What New Relic writes where it has no value.
