@@ -58,8 +58,18 @@ fn nth(ids: impl Iterator<Item = i64>, pick: usize) -> Option<i64> {
 }
 
 impl Ledger {
-    pub(crate) fn oldest_pending(&self) -> Option<i64> {
-        self.receipts.iter().find(|(_, pending)| **pending).map(|(id, _)| *id)
+    /// The oldest first.
+    pub(crate) fn pending(&self) -> Vec<i64> {
+        self.receipts.iter().filter(|(_, pending)| **pending).map(|(id, _)| *id).collect()
+    }
+
+    /// The oldest with 0.
+    pub(crate) fn any_pending(&self, pick: usize) -> Option<i64> {
+        nth(self.pending().into_iter(), pick)
+    }
+
+    pub(crate) fn any_receipt(&self, pick: usize) -> Option<i64> {
+        nth(self.receipts.keys().copied(), pick)
     }
 
     pub(crate) fn claimed_one(&self, pick: usize) -> Option<i64> {

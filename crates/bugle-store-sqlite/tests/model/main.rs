@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use bugle_model::{
     Cursor, DeliveryState, DestinationId, Incident, IncidentId, IntegrationId, Receipt, ReceiptState,
-    Verdict, id::Id,
+    Verdict, Verification, id::Id,
 };
 use bugle_store::{
     CommitError, DeliveryFilter, Next, PageRequest, ReceiptFilter, ReceiptOutcome, RecoverFrom, Room,
@@ -34,8 +34,14 @@ enum Operation {
     },
     /// Has the database take in what only the journal has.
     List,
-    /// Takes the oldest receipt, gives an incident its next event, and delivers that to all destinations or to one.
+    /// Puts some receipt before the pipeline again.
+    Requeue {
+        pick: usize,
+    },
+    /// Takes the oldest receipt or another, gives an incident its next event, and delivers that to all destinations or to
+    /// one.
     Commit {
+        receipt: Option<usize>,
         incident: i64,
         everywhere: bool,
         stale: bool,
@@ -70,8 +76,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (0..NAMES, prop::bool::weighted(0.2))
             .prop_map(|(name, is_large)| Operation::AppendNamed { name, is_large }),
         1 => Just(Operation::List),
-        6 => (0..INCIDENTS, any::<bool>(), prop::bool::weighted(0.1))
-            .prop_map(|(incident, everywhere, stale)| Operation::Commit { incident, everywhere, stale }),
+        1 => any::<usize>().prop_map(|pick| Operation::Requeue { pick }),
+        6 => (prop::option::weighted(0.2, any::<usize>()), 0..INCIDENTS, any::<bool>(), prop::bool::weighted(0.1))
+            .prop_map(|(receipt, incident, everywhere, stale)| Operation::Commit { receipt, incident, everywhere, stale }),
         5 => (0..DESTINATIONS, 1..4_u32).prop_map(|(destination, limit)| Operation::Claim { destination, limit }),
         6 => (any::<usize>(), outcome, prop::bool::weighted(0.2))
             .prop_map(|(pick, outcome, retry)| Operation::Settle { pick, outcome, retry }),
@@ -133,9 +140,17 @@ impl Both {
                 let page = PageRequest { cursor: None, limit: 1_000 };
                 let page = self.store().receipts(ReceiptFilter::default(), page).await.unwrap();
                 assert_eq!(page.data.len(), self.ledger.receipts.len());
+                self.compare_pending_pages().await;
             }
-            Operation::Commit { incident, everywhere, stale } => {
-                self.commit(incident, everywhere, stale).await;
+            Operation::Requeue { pick } => {
+                if let Some(id) = self.ledger.any_receipt(pick) {
+                    self.store().requeue(Id::from_i64(id), Verification::Unverified).await.unwrap();
+                    self.ledger.receipts.insert(id, true);
+                }
+            }
+            Operation::Commit { receipt, incident, everywhere, stale } => {
+                let receipt = self.ledger.any_pending(receipt.unwrap_or_default());
+                self.commit(receipt, incident, everywhere, stale).await;
             }
             Operation::Claim { destination, limit } => self.claim(destination, limit).await,
             Operation::Settle { pick, outcome, retry } => self.settle(pick, outcome, retry).await,
@@ -165,7 +180,7 @@ impl Both {
         }
     }
 
-    async fn commit(&mut self, incident: i64, everywhere: bool, stale: bool) {
+    async fn commit(&mut self, receipt: Option<i64>, incident: i64, everywhere: bool, stale: bool) {
         let known = self.ledger.sequences.get(&incident).copied().unwrap_or(0);
         let number = if stale { known } else { known + 1 };
         if number == 0 {
@@ -176,7 +191,6 @@ impl Both {
         let to =
             if everywhere { 0..DESTINATIONS } else { incident % DESTINATIONS..incident % DESTINATIONS + 1 };
         let new: Vec<(i64, i64)> = to.map(|destination| (self.id(), destination)).collect();
-        let receipt = self.ledger.oldest_pending();
         let outcome = |id| ReceiptOutcome {
             id: Id::from_i64(id),
             state: ReceiptState::Processed,
@@ -240,14 +254,35 @@ impl Both {
         self.store().settle(vec![settlement], Vec::new()).await.unwrap();
     }
 
+    /// The pages of what is pending have all of it, the newest first.
+    async fn compare_pending_pages(&self) {
+        for of in [None, Some(OF)] {
+            let filter = ReceiptFilter { integration_id: of, state: Some(ReceiptState::Pending) };
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = PageRequest { cursor, limit: 3 };
+                let page = self.store().receipts(filter, page).await.unwrap();
+                seen.extend(page.data.iter().map(|receipt| receipt.id.as_i64()));
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            seen.reverse();
+            assert_eq!(seen, self.ledger.pending(), "{of:?}");
+        }
+    }
+
     /// Everything the store says is what the ledger says.
     async fn compare(&self) {
         let store = self.store();
         let pending: Vec<i64> =
             store.pending_ids(1_000).await.unwrap().iter().map(|id| id.as_i64()).collect();
-        let expected: Vec<i64> =
-            self.ledger.receipts.iter().filter(|(_, pending)| **pending).map(|(id, _)| *id).collect();
+        let expected = self.ledger.pending();
         assert_eq!(pending, expected);
+        let inbox = store.inbox().await.unwrap();
+        assert_eq!(inbox.pending, u64::try_from(expected.len()).unwrap());
+        assert_eq!(inbox.oldest.is_some(), !expected.is_empty());
         let mut seen = BTreeSet::new();
         let mut cursor: Option<Cursor> = None;
         loop {
