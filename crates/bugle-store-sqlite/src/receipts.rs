@@ -102,6 +102,9 @@ fn insert(
     let outcome =
         ReceiptOutcome { id: receipt.id, state, problem: receipt.problem.clone(), signals: Vec::new() };
     put(connection, receipt.integration_id.as_i64(), &outcome, None)?;
+    if state != ReceiptState::Pending {
+        move_inbox_mark(connection)?;
+    }
     Ok(Appended { duplicate_of: same_id.or(same_body) })
 }
 
@@ -140,6 +143,12 @@ pub(crate) fn insert_inbox(
     pending
         .filter(|(id, _)| *id < mark)
         .try_for_each(|(id, integration)| insert.execute([id, integration]).map(drop))
+}
+
+/// Moves the mark behind what is dealt with. To be called after that: whoever looks for pending receipts passes over all above
+/// the mark that are not.
+fn move_inbox_mark(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql::MOVE_INBOX_MARK)?.execute([]).map(drop)
 }
 
 /// The first receipt in the database that has this id of its sender's.
@@ -229,7 +238,7 @@ pub(crate) fn record(
         }
     }
     if !outcomes.is_empty() {
-        connection.prepare_cached(sql::MOVE_INBOX_MARK)?.execute([])?;
+        move_inbox_mark(connection)?;
     }
     Ok(Filed::of(&kept))
 }

@@ -138,6 +138,30 @@ async fn what_was_undone_has_no_duplicate() {
     assert_eq!(third.duplicate_of, Some(ReceiptId::from_i64(2)));
 }
 
+/// Whoever looks for pending receipts passes over none of those that never were or are not any more, however many came since.
+#[tokio::test]
+async fn what_is_dealt_with_is_behind_the_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let of = IntegrationId::from_i64(5);
+    let database = rusqlite::Connection::open(folder.path().join("bugle.db")).unwrap();
+    let dealt_with_above = || -> i64 {
+        let count =
+            "SELECT count(*) FROM receipt_outcome WHERE receipt_id >= (SELECT inbox_mark FROM instance)";
+        database.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    let named = |id| Receipt { senders_id: Some([7; 16]), ..sample::receipt(id, of) };
+    store.append(named(1)).await.unwrap();
+    store.commit(sample::processed([1])).await.unwrap();
+    assert_eq!(dealt_with_above(), 0);
+    for id in 2..=20 {
+        assert!(store.append(named(id)).await.unwrap().duplicate_of.is_some());
+        store.append(sample::rejected(100 + id, of)).await.unwrap();
+    }
+    assert_eq!(dealt_with_above(), 0);
+    assert!(store.pending_ids(10).await.unwrap().is_empty());
+}
+
 /// Ids are given once. Should one ever be given twice, the second call is not kept, and not answered as if it were.
 #[tokio::test]
 async fn an_id_that_is_taken_is_refused() {
