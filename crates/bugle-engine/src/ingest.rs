@@ -1,6 +1,6 @@
 //! Receive, verify, persist, answer. [`Engine::admit`] comes before the body is read, [`Engine::ingest`] after.
 
-use std::{mem, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bugle_model::{
     Integration, IntegrationId, Receipt, ReceiptId, ReceiptState, Timestamp, Verification,
@@ -211,17 +211,18 @@ impl Engine {
         // only take memory. So if its platform tells what it is called by a glance, it is not decoded twice.
         let settings = &integration.settings;
         let by_glance = if self.handover().has_room() { None } else { glance(*source, &inbound, settings) };
-        let (mut names, decoded) = if let Some(names) = by_glance {
-            (Ok(names), None)
-        } else {
-            let decoded = decode(*source, &inbound, settings);
-            (decoded.as_ref().map(Decoded::names).map_err(Clone::clone), decoded.ok())
+        let (names, decoded, error) = match by_glance {
+            Some(names) => (names, None, None),
+            None => match decode(*source, &inbound, settings) {
+                Ok(decoded) => (decoded.names(), Some(decoded), None),
+                Err(error) => (Names::default(), None, Some(error)),
+            },
         };
-        let receipt = self.receipt(integration.id, call, &schemes, verification, Some(&mut names));
+        let receipt = self.receipt(integration.id, call, &schemes, verification, names, error.as_ref());
         if let Some(decoded) = decoded {
             self.hand_over(&receipt, decoded);
         }
-        self.keep(admission, receipt, names.map(drop)).await
+        self.keep(admission, receipt, error).await
     }
 
     fn receipt(
@@ -230,16 +231,15 @@ impl Engine {
         call: Call,
         schemes: &[Scheme],
         verification: Verification,
-        names: Option<&mut Result<Names, DecodeError>>,
+        names: Names,
+        error: Option<&DecodeError>,
     ) -> Receipt {
         let now = self.clock().now();
-        let (state, problem) = match (&verification, &names) {
+        let (state, problem) = match (&verification, error) {
             (Verification::Failed { advice, .. }, _) => (ReceiptState::Rejected, Some(advice.clone())),
-            (_, Some(Err(error))) => (ReceiptState::Undecodable, Some(error.to_string())),
+            (_, Some(error)) => (ReceiptState::Undecodable, Some(error.to_string())),
             _ => (ReceiptState::Pending, None),
         };
-        let Names { delivery_id, alert_id } =
-            names.and_then(|names| names.as_mut().ok()).map(mem::take).unwrap_or_default();
         let head = RequestHead { method: call.method, query: call.query, headers: call.headers };
         Receipt {
             id: self.ids().next(now),
@@ -252,8 +252,8 @@ impl Engine {
             verification,
             state,
             problem,
-            senders_id: delivery_id.as_deref().map(senders_id),
-            alert_key: alert_id,
+            senders_id: names.delivery_id.as_deref().map(senders_id),
+            alert_key: names.alert_id,
         }
     }
 
@@ -261,7 +261,7 @@ impl Engine {
         &self,
         admission: &Admission,
         receipt: Receipt,
-        decoded: Result<(), DecodeError>,
+        error: Option<DecodeError>,
     ) -> Result<Accepted, Refusal> {
         let (id, integration_id, alert_id) = (receipt.id, receipt.integration_id, receipt.alert_key.clone());
         let (at, state) = (receipt.received_at, receipt.state);
@@ -277,16 +277,16 @@ impl Engine {
         })?;
         let is_duplicate = by_senders_id && appended.duplicate_of.is_some();
         self.tell_receipt(admission, id, if is_duplicate { ReceiptState::Duplicate } else { state });
-        let status = match decoded {
-            Err(DecodeError::Malformed(message)) => {
+        let status = match error {
+            Some(DecodeError::Malformed(message)) => {
                 self.heard(admission, Heard::Undecodable, at);
                 return Err(Refusal::InvalidPayload { message, receipt_id: id });
             }
-            Err(DecodeError::NotUnderstood(_)) => {
+            Some(DecodeError::NotUnderstood(_)) => {
                 self.heard(admission, Heard::Undecodable, at);
                 Processing::Quarantined
             }
-            Ok(()) => {
+            None => {
                 self.heard(admission, Heard::Accepted, at);
                 if is_duplicate {
                     self.handover().take(id);

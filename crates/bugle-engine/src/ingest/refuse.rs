@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bugle_model::{Integration, ReceiptState, Secret, Verification};
 use bugle_platforms::{
-    Inbound,
+    Inbound, Names,
     scheme::{Finding, Scheme, VerifyContext, diagnose},
 };
 
@@ -38,7 +38,7 @@ impl Engine {
             (reason, advice) = (finding.reason.to_owned(), finding.advice);
         }
         let verdict = Verification::Failed { reason: reason.clone(), advice: advice.clone() };
-        let mut receipt = self.receipt(integration.id, call, schemes, verdict, None);
+        let mut receipt = self.receipt(integration.id, call, schemes, verdict, Names::default(), None);
         if let (Some(problem), Some(owner)) = (&mut receipt.problem, owner) {
             // The caller is not told whose secret it is; whoever may read receipts is.
             *problem = format!("{problem} (it is a secret of integration {} \"{}\")", owner.id, owner.name);
