@@ -68,6 +68,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 mod tests {
     use bugle_model::IntegrationId;
     use bugle_store::conformance::sample;
+    use rusqlite::Params;
 
     use super::*;
     use crate::{
@@ -76,6 +77,11 @@ mod tests {
         incidents::{self, WrittenIncident},
         tally::Tally,
     };
+
+    fn ids(connection: &Connection, statement: &str, values: impl Params) -> Vec<i64> {
+        let mut statement = connection.prepare(statement).unwrap();
+        statement.query_map(values, |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
 
     #[test]
     fn a_second_run_changes_nothing() {
@@ -126,13 +132,8 @@ mod tests {
             incidents::store(&connection, &written, &mut Tally::of_incidents()).unwrap();
         }
         migrate(&mut connection).unwrap();
-        let found: Vec<i64> = connection
-            .prepare(crate::sql::incidents::IDS_WITH_WORDS)
-            .unwrap()
-            .query_map((i64::MAX, 9, "\"·service·billing\""), |row| row.get(0))
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
+        let query = (i64::MAX, 9, "\"·service·billing\"");
+        let found = ids(&connection, crate::sql::incidents::IDS_WITH_WORDS, query);
         assert_eq!(found, [8, 7]);
     }
 
@@ -151,14 +152,7 @@ mod tests {
             )
             .unwrap();
         migrate(&mut connection).unwrap();
-        let pending: Vec<i64> = connection
-            .prepare(crate::sql::receipts::PENDING_IDS)
-            .unwrap()
-            .query_map([9], |row| row.get(0))
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
-        assert_eq!(pending, [4, 6]);
+        assert_eq!(ids(&connection, crate::sql::receipts::PENDING_IDS, [9]), [4, 6]);
     }
 
     #[test]
