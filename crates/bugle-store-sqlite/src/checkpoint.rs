@@ -10,17 +10,18 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use rusqlite::Connection;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     OpenError,
     connection::{Role, open_other},
+    rest::Resting,
 };
 
 /// Pages in the log that are worth copying: 4 MiB.
@@ -38,7 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The writer's end: tells of commits and is asked for help.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    committed: SyncSender<()>,
+    committed: Sender<()>,
     help_wanted: Arc<AtomicBool>,
 }
 
@@ -60,14 +61,14 @@ impl Signals {
 pub(crate) struct Checkpointer(Option<JoinHandle<()>>);
 
 impl Checkpointer {
-    pub(crate) fn start(folder: &Path) -> Result<(Self, Signals), OpenError> {
+    pub(crate) fn start(folder: &Path, rest: Resting) -> Result<(Self, Signals), OpenError> {
         let connection = open_other(folder, Role::Checkpointer)?;
-        let (committed, commits) = sync_channel(1);
+        let (committed, commits) = mpsc::channel(1);
         let help_wanted = Arc::new(AtomicBool::new(false));
         let signals = Signals { committed, help_wanted: Arc::clone(&help_wanted) };
         let thread = thread::Builder::new()
             .name("bugle-checkpoint".to_owned())
-            .spawn(move || run(&connection, &commits, &help_wanted))
+            .spawn(move || run(&connection, commits, &help_wanted, &rest))
             .map_err(|source: io::Error| OpenError::Folder { folder: folder.to_owned(), source })?;
         Ok((Self(Some(thread)), signals))
     }
@@ -81,8 +82,8 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(connection: &Connection, commits: &Receiver<()>, help_wanted: &AtomicBool) {
-    while let Ok(()) = commits.recv() {
+fn run(connection: &Connection, mut commits: Receiver<()>, help_wanted: &AtomicBool, rest: &Resting) {
+    while let Some(()) = rest.next(&mut commits, |rest| rest.begin(connection)) {
         thread::sleep(LOOK_EVERY);
         match look(connection) {
             Ok(help) => help_wanted.store(help, Ordering::Relaxed),

@@ -36,7 +36,7 @@ use crate::{
     kept::Kept,
     receipts::{place_recovered, with_senders_id},
     recent::{Body, Recent},
-    rest::Rest,
+    rest::Resting,
     sql::receipts as sql,
     underway::{Held, SendersId, Underway},
     writer::Post,
@@ -116,7 +116,7 @@ impl Journal {
         ring: Ring,
         fresh: &Arc<Fresh>,
         post: Post,
-        rest: Rest,
+        rest: Resting,
     ) -> Result<Self, OpenError> {
         let database = open_other(folder, Role::Reader)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -184,13 +184,13 @@ struct Keeper {
     /// Reads.
     database: Connection,
     post: Post,
-    rest: Rest,
+    rest: Resting,
 }
 
 impl Keeper {
     fn run(mut self, mut queue: Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while let Some(first) = self.rest.next(&mut queue, || self.rest.with(&self.database)) {
+        while let Some(first) = self.rest.next(&mut queue, |rest| rest.begin(&self.database)) {
             let mut bytes = first.len();
             batch.push(first);
             while batch.len() < BATCH_MAX

@@ -68,6 +68,7 @@ use crate::{
     journal::Journal,
     migrate::migrate,
     readers::Readers,
+    rest::Resting,
     retention::Retention,
     writer::Writer,
 };
@@ -156,9 +157,9 @@ impl SqliteStore {
         let mut connection = open_writer(folder)?;
         migrate(&mut connection)?;
         let ring = journal::recover(folder, &mut connection)?;
-        let (checkpointer, signals) = Checkpointer::start(folder)?;
         let events = Arc::<Events>::default();
-        let rest = events.forgotten_in(options.rest);
+        let rest = Resting::from(events.forgotten_in(options.rest));
+        let (checkpointer, signals) = Checkpointer::start(folder, rest.clone())?;
         let writer = Writer::start(folder, connection, signals, rest.clone())?;
         let fresh = Arc::new(Fresh::new(ring.next()));
         Ok(Self {

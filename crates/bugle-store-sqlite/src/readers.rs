@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::{
     OpenError,
     connection::{Moment, Role, open_other},
-    rest::Rest,
+    rest::Resting,
 };
 
 /// Reads that may wait for a thread before callers wait for a place.
@@ -68,19 +68,20 @@ impl Queue {
 
     /// Waits for the next, and rests when that took long, or the last few waits together: the hub itself looks at its store
     /// every few seconds. `idle` is how long they took since the last rest.
-    fn next(&self, rest: &Rest, idle: &mut Duration, connection: &Connection) -> Option<Read> {
+    fn next(&self, rest: &Resting, idle: &mut Duration, connection: &Connection) -> Option<Read> {
         let (me, mut has_rested) = (thread::current(), false);
         let mut waiting = self.lock();
         loop {
-            if let Some((read, _)) = waiting.reads.pop_front() {
-                return Some(read);
+            let next = waiting.reads.pop_front();
+            if next.is_some() || waiting.is_closed {
+                if has_rested {
+                    rest.end();
+                }
+                return next.map(|(read, _place)| read);
             }
-            if waiting.is_closed {
-                return None;
-            }
-            if *idle >= rest.after && !has_rested {
+            if if has_rested { !rest.goes_on() } else { *idle >= rest.after() } {
                 drop(waiting);
-                rest.with(connection);
+                rest.begin(connection);
                 (*idle, has_rested) = (Duration::ZERO, true);
                 waiting = self.lock();
                 continue;
@@ -91,9 +92,12 @@ impl Queue {
             if has_rested {
                 thread::park();
             } else {
-                let began = Instant::now();
-                thread::park_timeout(rest.after.saturating_sub(*idle));
-                *idle += Some(began.elapsed()).filter(|waited| *waited >= rest.lull()).unwrap_or_default();
+                let (began, left) = (Instant::now(), rest.after().saturating_sub(*idle));
+                thread::park_timeout(left);
+                let waited = began.elapsed();
+                if waited >= rest.lull().min(left) {
+                    *idle += waited;
+                }
             }
             waiting = self.lock();
             // Nobody may have called it.
@@ -111,7 +115,7 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(folder: &Path, count: usize, rest: &Rest) -> Result<Self, OpenError> {
+    pub(crate) fn start(folder: &Path, count: usize, rest: &Resting) -> Result<Self, OpenError> {
         let (queue, places) = (Arc::<Queue>::default(), Arc::new(Semaphore::new(QUEUE)));
         let mut readers = Self { queue, places, threads: Vec::with_capacity(count) };
         for _ in 0..count.max(1) {
@@ -157,7 +161,7 @@ impl Drop for Readers {
     }
 }
 
-fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
+fn run(connection: &Connection, queue: &Queue, rest: &Resting) {
     let mut idle = Duration::ZERO;
     while let Some(read) = queue.next(rest, &mut idle, connection) {
         if catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
@@ -168,9 +172,9 @@ fn run(connection: &Connection, queue: &Queue, rest: &Rest) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::{collections::HashMap, sync::mpsc};
 
-    use crate::connection::open_writer;
+    use crate::{Rest, connection::open_writer};
 
     use super::*;
 
@@ -183,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = open_writer(folder.path()).unwrap();
         crate::migrate::migrate(&mut writer).unwrap();
-        let readers = Readers::start(folder.path(), 1, &Rest::default()).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Rest::default().into()).unwrap();
         let read_while_written = readers.read("read twice", move |connection| {
             let before = pings(connection)?;
             writer.execute("UPDATE instance SET pings = pings + 1", [])?;
@@ -197,7 +201,7 @@ mod tests {
     async fn who_worked_last_goes_first() {
         let folder = tempfile::tempdir().unwrap();
         crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
-        let readers = Readers::start(folder.path(), 3, &Rest::default()).unwrap();
+        let readers = Readers::start(folder.path(), 3, &Rest::default().into()).unwrap();
         let mut reads = HashMap::new();
         for _ in 0..20 {
             let thread = readers.read("read", |_| Ok(thread::current().id())).await.unwrap();
@@ -207,11 +211,31 @@ mod tests {
         assert!(reads.values().any(|reads| *reads > 14), "{reads:?}");
     }
 
+    #[test]
+    fn the_end_of_a_lull_is_rested_on_however_short_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(folder.path()).unwrap();
+        let (rested, rests) = mpsc::channel();
+        let then = Arc::new(move || rested.send(()).unwrap_or_default());
+        let rest = Resting::from(Rest { after: Duration::from_secs(1), then });
+        let mut idle = rest.after().checked_sub(rest.lull() / 4).unwrap();
+        let queue = Queue::default();
+        thread::scope(|scope| {
+            let next = scope.spawn(|| {
+                let connection = connection;
+                queue.next(&rest, &mut idle, &connection)
+            });
+            let outcome = rests.recv_timeout(Duration::from_secs(20));
+            queue.close();
+            assert!(outcome.is_ok() && next.join().unwrap().is_none(), "{outcome:?}");
+        });
+    }
+
     #[tokio::test]
     async fn a_read_that_breaks_off_costs_no_other() {
         let folder = tempfile::tempdir().unwrap();
         crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
-        let readers = Readers::start(folder.path(), 1, &Rest::default()).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Rest::default().into()).unwrap();
         let broken = readers.read("break off", |connection| -> rusqlite::Result<()> {
             pings(connection)?;
             panic!("a defect")

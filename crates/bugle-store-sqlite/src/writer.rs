@@ -21,7 +21,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use crate::{OpenError, checkpoint::Signals, rest::Rest};
+use crate::{OpenError, checkpoint::Signals, rest::Resting};
 
 /// Operations that may wait before callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -187,7 +187,7 @@ impl Writer {
         folder: &Path,
         connection: Connection,
         signals: Signals,
-        rest: Rest,
+        rest: Resting,
     ) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
@@ -296,10 +296,10 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals: &Signals, rest: &Rest) {
+fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals: &Signals, rest: &Resting) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut crowd = 0;
-    while let Some(first) = rest.next(&mut queue, || rest.with(connection)) {
+    while let Some(first) = rest.next(&mut queue, |rest| rest.begin_last(connection)) {
         if crowd >= CROWD_MIN {
             gather(&queue);
         }

@@ -1,11 +1,12 @@
 //! The commands. Each command's own arguments stand beside what it does.
 
-use std::path::PathBuf;
+use std::{panic::resume_unwind, path::PathBuf};
 
 use anyhow::Context as _;
 use bugle_platforms::table;
 use clap::{Args, CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 use clap_complete::Shell;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     Context, Usage,
@@ -84,7 +85,13 @@ impl Cli {
                 complete(shell);
                 Ok(())
             }
-            command => runtime()?.block_on(command.run(context)),
+            command => {
+                let (runtime, context) = (runtime()?, context.clone());
+                // On a thread of the runtime: the one that waits for it could give back no memory.
+                let run = async move { command.run(&context).await };
+                let done = runtime.block_on(TaskTracker::new().spawn_on(run, runtime.handle()));
+                done.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+            }
         }
     }
 }

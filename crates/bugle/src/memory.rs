@@ -1,6 +1,11 @@
 //! Memory that the allocator keeps, given back to the system when there is nothing to do.
 
-use std::{hint::black_box, sync::Arc, thread, time::Duration};
+use std::{
+    hint::black_box,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use bugle_store_sqlite::Rest;
 use tokio::runtime::Handle;
@@ -32,8 +37,11 @@ pub fn rest<'a>(others: impl Iterator<Item = &'a Handle>) -> Rest {
 }
 
 /// The allocator keeps what a thread has freed until that thread asks for more, so for ever if it does not. Asked for more
-/// than there can be, mimalloc gives back all it keeps for the thread before it refuses.
+/// than there can be, mimalloc gives back all it keeps for the thread before it refuses. One thread after the other: whoever
+/// comes while another does so leaves to the system nothing, only to the allocator.
 fn give_back() {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut vast = Vec::<u8>::new();
     let refused = vast.try_reserve_exact(TOO_MANY);
     // Or the compiler leaves out an allocation that nobody uses.
