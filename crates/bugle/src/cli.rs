@@ -1,12 +1,11 @@
 //! The commands. Each command's own arguments stand beside what it does.
 
-use std::{panic::resume_unwind, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bugle_platforms::table;
 use clap::{Args, CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 use clap_complete::Shell;
-use tokio_util::task::TaskTracker;
 
 use crate::{
     Context, Usage,
@@ -85,13 +84,7 @@ impl Cli {
                 complete(shell);
                 Ok(())
             }
-            command => {
-                let (runtime, context) = (runtime()?, context.clone());
-                // On a thread of the runtime: the one that waits for it could give back no memory.
-                let run = async move { command.run(&context).await };
-                let done = runtime.block_on(TaskTracker::new().spawn_on(run, runtime.handle()));
-                done.unwrap_or_else(|error| resume_unwind(error.into_panic()))
-            }
+            command => runtime()?.block_on(command.run(context)),
         }
     }
 }
