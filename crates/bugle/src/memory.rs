@@ -39,7 +39,7 @@ pub fn rest<'a>(others: impl Iterator<Item = &'a Handle>) -> Rest {
 /// The allocator keeps what a thread has freed until that thread asks for more, so for ever if it does not. Asked for more
 /// than there can be, mimalloc gives back all it keeps for the thread before it refuses. One thread after the other: whoever
 /// comes while another does so leaves to the system nothing, only to the allocator.
-fn give_back() {
+pub fn give_back() {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut vast = Vec::<u8>::new();

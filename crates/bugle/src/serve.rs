@@ -17,6 +17,7 @@ use crate::{
         SettingsError, Switch,
     },
     hub::{Hub, signal_to_stop},
+    memory,
 };
 
 /// The arguments of `bugle serve`.
@@ -88,6 +89,8 @@ impl ServeArgs {
         let data = &settings.data.value.0;
         let hub = Hub::open(data, engine_settings(&settings)?).await?;
         announce(&hub, data, &settings, Listen(address), context);
+        // This thread only waits from here on, and never rests.
+        memory::give_back();
         hub.run(listener, web_settings(&settings), stop).await?;
         tracing::info!("stopped");
         Ok(())
