@@ -79,7 +79,8 @@ impl Queue {
                 }
                 return next.map(|(read, _place)| read);
             }
-            if if has_rested { !rest.goes_on() } else { *idle >= rest.after() } {
+            let is_due = if has_rested { !rest.goes_on() } else { *idle >= rest.after() };
+            if is_due {
                 drop(waiting);
                 rest.begin(connection);
                 (*idle, has_rested) = (Duration::ZERO, true);
