@@ -83,7 +83,7 @@ impl Drop for Checkpointer {
 }
 
 fn run(connection: &Connection, mut commits: Receiver<()>, help_wanted: &AtomicBool, rest: &Resting) {
-    while let Some(()) = rest.next(&mut commits, |rest| rest.begin(connection)) {
+    while let Some(()) = rest.next(&mut commits, || rest.begin(connection)) {
         thread::sleep(LOOK_EVERY);
         match look(connection) {
             Ok(help) => help_wanted.store(help, Ordering::Relaxed),

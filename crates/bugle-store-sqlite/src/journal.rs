@@ -190,7 +190,7 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, mut queue: Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while let Some(first) = self.rest.next(&mut queue, |rest| rest.begin(&self.database)) {
+        while let Some(first) = self.rest.next(&mut queue, || self.rest.begin(&self.database)) {
             let mut bytes = first.len();
             batch.push(first);
             while batch.len() < BATCH_MAX

@@ -188,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = open_writer(folder.path()).unwrap();
         crate::migrate::migrate(&mut writer).unwrap();
-        let readers = Readers::start(folder.path(), 1, &Rest::default().into()).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Resting::default()).unwrap();
         let read_while_written = readers.read("read twice", move |connection| {
             let before = pings(connection)?;
             writer.execute("UPDATE instance SET pings = pings + 1", [])?;
@@ -202,7 +202,7 @@ mod tests {
     async fn who_worked_last_goes_first() {
         let folder = tempfile::tempdir().unwrap();
         crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
-        let readers = Readers::start(folder.path(), 3, &Rest::default().into()).unwrap();
+        let readers = Readers::start(folder.path(), 3, &Resting::default()).unwrap();
         let mut reads = HashMap::new();
         for _ in 0..20 {
             let thread = readers.read("read", |_| Ok(thread::current().id())).await.unwrap();
@@ -236,7 +236,7 @@ mod tests {
     async fn a_read_that_breaks_off_costs_no_other() {
         let folder = tempfile::tempdir().unwrap();
         crate::migrate::migrate(&mut open_writer(folder.path()).unwrap()).unwrap();
-        let readers = Readers::start(folder.path(), 1, &Rest::default().into()).unwrap();
+        let readers = Readers::start(folder.path(), 1, &Resting::default()).unwrap();
         let broken = readers.read("break off", |connection| -> rusqlite::Result<()> {
             pings(connection)?;
             panic!("a defect")

@@ -36,7 +36,7 @@ impl fmt::Debug for Rest {
 }
 
 /// The threads that rest, of those that have one [`Rest`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Resting {
     rest: Rest,
     threads: Arc<Mutex<Vec<Thread>>>,
@@ -66,7 +66,6 @@ impl Resting {
     /// This thread rests, until it has something to do or is called to rest again. A connection's pages and statements are
     /// let go of too.
     pub(crate) fn begin(&self, connection: &Connection) {
-        self.end();
         self.threads().push(thread::current());
         connection.flush_prepared_statement_cache();
         if let Err(error) = connection.release_memory() {
@@ -96,7 +95,7 @@ impl Resting {
     }
 
     /// Waits for the next of a queue, and does `rest` if that takes long.
-    pub(crate) fn next<T>(&self, queue: &mut Receiver<T>, rest: impl Fn(&Self)) -> Option<T> {
+    pub(crate) fn next<T>(&self, queue: &mut Receiver<T>, rest: impl Fn()) -> Option<T> {
         let waker = Arc::new(Unpark(thread::current())).into();
         let mut context = Context::from_waker(&waker);
         let began = Instant::now();
@@ -114,7 +113,7 @@ impl Resting {
             } else if !left.is_zero() {
                 thread::park_timeout(left);
             } else {
-                rest(self);
+                rest();
                 has_rested = true;
             }
         }
@@ -154,16 +153,12 @@ mod tests {
     /// Who rests from now on until each thread has, and none for a while.
     fn all(rests: &mpsc::Receiver<Thread>) -> Vec<Thread> {
         let (mut rested, mut ids) = (Vec::new(), HashSet::new());
-        loop {
+        while rested.len() < 2 * THREADS {
             let patience =
                 if ids.len() < THREADS { Duration::from_secs(20) } else { Duration::from_millis(300) };
-            match rests.recv_timeout(patience) {
-                Ok(thread) => {
-                    ids.insert(thread.id());
-                    rested.push(thread);
-                }
-                Err(_) => break,
-            }
+            let Ok(thread) = rests.recv_timeout(patience) else { break };
+            ids.insert(thread.id());
+            rested.push(thread);
         }
         assert_eq!(ids.len(), THREADS, "{rested:?}");
         rested

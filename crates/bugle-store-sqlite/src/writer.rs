@@ -299,7 +299,7 @@ impl Drop for Writer {
 fn run(connection: &Connection, mut queue: Receiver<Box<dyn Operation>>, signals: &Signals, rest: &Resting) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut crowd = 0;
-    while let Some(first) = rest.next(&mut queue, |rest| rest.begin_last(connection)) {
+    while let Some(first) = rest.next(&mut queue, || rest.begin_last(connection)) {
         if crowd >= CROWD_MIN {
             gather(&queue);
         }

@@ -45,8 +45,9 @@ use connector::{BoundedConnector, ConnectError, GuardedConnector, TRACE, Trace, 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Kept-alive connections to one host beyond which the rest is closed.
 const IDLE_PER_HOST_MAX: usize = 64;
-/// How long an unused connection is kept, of which each takes 28 KB: less than common servers keep theirs, which is 5 s (Node.js,
-/// Apache, Uvicorn) to 75 s (nginx), as their close would often cross a request. One that does is made good by [`Sender::send`].
+/// For how long an unused connection may be used again; in twice that it is closed, as each takes 28 KB without TLS. It is less
+/// than common servers keep theirs, which is 5 s (Node.js, Apache, Uvicorn) to 75 s (nginx), as their close would often cross a
+/// request. One that does is made good by [`Sender::send`].
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections tried for one request when the receiver had silently closed the kept-alive one.
 const STALE_CONNECTIONS_MAX: u32 = 3;

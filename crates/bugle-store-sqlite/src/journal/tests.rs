@@ -77,7 +77,7 @@ fn keeper(store: &SqliteStore, folder: &Path, ring: impl FnOnce(Ring) -> Ring) -
         underway: Arc::default(),
         database: open_other(folder, Role::Reader).unwrap(),
         post: store.writer.post(),
-        rest: crate::Rest::default().into(),
+        rest: Resting::default(),
     }
 }
 
@@ -307,8 +307,7 @@ async fn what_cannot_be_written_goes_to_the_database() {
     let (ring, _) = Ring::open(folder.path(), 0, [0; 8]).unwrap();
     let ring = ring.on_a_broken_disk(folder.path());
     store.journal =
-        Journal::start(folder.path(), ring, &store.fresh, store.writer.post(), crate::Rest::default().into())
-            .unwrap();
+        Journal::start(folder.path(), ring, &store.fresh, store.writer.post(), Resting::default()).unwrap();
     for id in 1..=3 {
         store.append(sample::receipt(id, OF)).await.unwrap();
         assert_eq!(store.fresh.inbox().0, 0, "it is in the database and not in the journal");

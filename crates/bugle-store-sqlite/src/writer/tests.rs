@@ -144,8 +144,8 @@ fn a_commit_that_fails_is_told_to_everybody_and_the_next_one_works() {
 async fn what_was_asked_for_is_done_before_the_thread_ends() {
     let folder = tempfile::tempdir().unwrap();
     let connection = open(folder.path());
-    let (checkpointer, signals) = Checkpointer::start(folder.path(), crate::Rest::default().into()).unwrap();
-    let writer = Writer::start(folder.path(), connection, signals, crate::Rest::default().into()).unwrap();
+    let (checkpointer, signals) = Checkpointer::start(folder.path(), Resting::default()).unwrap();
+    let writer = Writer::start(folder.path(), connection, signals, Resting::default()).unwrap();
     let told = writer.write("test", Shield::None, insert(1)).await.unwrap();
     let (operation, answer) = job(Shield::None, insert(2));
     writer.queue.as_ref().unwrap().send(operation).await.unwrap();
